@@ -1,0 +1,123 @@
+# dflyguard: `make run` shows it, `make test` proves it, `make` builds build/dflyguard.
+# All files go to build/. V=1 shows the commands, WERROR=1 makes warnings errors (CI), DESTDIR and PREFIX as usual.
+
+VERSION := 0.1.0
+PREFIX ?= /usr
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/dflyguard
+SYSCONFDIR ?= /etc
+BUILD ?= build
+
+CC ?= gcc
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wundef -Wpointer-arith \
+	-Wwrite-strings -Wcast-qual -Wswitch-enum $(if $(WERROR),-Werror)
+HARDENING := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
+SANITIZER := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+comma := ,
+PACKAGES := libnftnl libmnl libconfuse
+PKG_CONFIG ?= pkg-config
+
+# Recursive (=): asked only when something is compiled, after set-up has installed pkg-config and the libraries.
+PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+PACKAGE_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Iinclude -DDFLYGUARD_VERSION='"$(VERSION)"' $(WARNINGS) $(HARDENING) $(SANITIZER)
+override LDFLAGS += -pie -Wl,-z,relro,-z,now,--as-needed,-O1,--hash-style=gnu $(SANITIZER)
+
+ifeq ($(V),)
+quiet = @printf '  %-8s %s\n' $(1) $(2);
+else
+quiet =
+endif
+
+ROOMS := base policy ruleset nft report
+SOURCES := $(foreach room,$(ROOMS),$(wildcard src/$(room)/*.c))
+OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
+CMD_OBJECTS := $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/cmd/*.c))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.DELETE_ON_ERROR:
+.PHONY: all run test test-long bench analyze format format-check layers install uninstall clean setup setup-run setup-test
+
+all: setup
+	@$(MAKE) --no-print-directory $(BUILD)/dflyguard
+
+setup:
+	@contrib/setup build
+setup-run:
+	@contrib/setup build run
+setup-test:
+	@contrib/setup build run test
+
+$(BUILD)/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libdflyguard.a: $(OBJECTS)
+	$(call quiet,AR,$@)rm -f $@ && ar rcsD $@ $(OBJECTS)
+
+$(BUILD)/dflyguard: $(CMD_OBJECTS) $(BUILD)/libdflyguard.a
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CMD_OBJECTS) $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
+
+$(BUILD)/tests/%.o: tests/unit/%.c
+	@mkdir -p $(@D)
+	$(call quiet,CC,$<)$(CC) $(CFLAGS) -Itests/unit -Isrc $(PACKAGE_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/%.o: tests/fuzz/%.c
+	@mkdir -p $(@D)
+	$(call quiet,CC,$<)$(CC) $(CFLAGS) -Itests/unit -Isrc $(PACKAGE_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libdflyguard.a
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libdflyguard.a $(PACKAGE_LIBS) $$($(PKG_CONFIG) --libs cmocka)
+
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/libdflyguard.a
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
+
+$(BUILD)/bench: tests/bench/bench.c
+	@mkdir -p $(@D)
+	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< -lm
+
+.PHONY: build-tests
+build-tests: $(BUILD)/dflyguard $(UNIT_TESTS) $(FUZZERS)
+
+run: setup-run
+	@$(MAKE) --no-print-directory $(BUILD)/dflyguard
+	@contrib/demo $(BUILD)/dflyguard
+
+test: setup-test
+	@tests/run
+
+test-long: setup-test
+	@tests/run --long
+
+bench: setup-test
+	@$(MAKE) --no-print-directory $(BUILD)/dflyguard $(BUILD)/bench
+	@$(BUILD)/bench --dflyguard $(BUILD)/dflyguard --json $(BUILD)/bench.json $(BENCH)
+
+analyze:
+	@contrib/analyze
+
+format:
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+format-check:
+	@clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')
+layers:
+	@tests/layers
+
+install: all
+	install -D -m 0755 $(BUILD)/dflyguard $(DESTDIR)$(SBINDIR)/dflyguard
+	install -D -m 0644 docs/dflyguard.8 $(DESTDIR)$(MANDIR)/man8/dflyguard.8
+	install -d -m 0755 $(DESTDIR)$(DOCDIR)/policies
+	install -m 0644 README.md LICENSE $(DESTDIR)$(DOCDIR)
+	install -m 0644 policies/*.conf $(DESTDIR)$(DOCDIR)/policies
+	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/dflyguard
+
+uninstall:
+	rm -rf $(DESTDIR)$(SBINDIR)/dflyguard $(DESTDIR)$(MANDIR)/man8/dflyguard.8 $(DESTDIR)$(DOCDIR)
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(wildcard $(BUILD)/*/*.d)

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * policy: text to a valid policy, with file and line on everything. It may be told a path. It never talks to the
+ * kernel's firewall, never prints, and never hands out a policy that holds a mistake.
+ *
+ * The language is DESIGN.md section 2. Included files are spliced into one text before libconfuse sees it, so one
+ * number, the line in that text, names any place: that is `origin` here and in struct interval. 0 means nowhere.
+ */
+
+#include "err.h"
+#include "interval.h"
+
+#define POLICY_DEFAULT_PATH "/etc/dflyguard/policy.conf"
+#define POLICY_MAX_TEXT	    (64u * 1024 * 1024) /* bytes, all files together */
+#define POLICY_MAX_SOURCES  1000000u		/* written sources, all lists together */
+#define POLICY_MAX_DEPTH    16u			/* nested includes */
+#define POLICY_MAX_FILES    1024u		/* files, included ones and repeats among them */
+#define POLICY_MAX_REPORTED 200u		/* mistakes reported in one run; then one line says how many more */
+#define POLICY_MAX_NAME	    64u			/* bytes in the name of a network or an environment */
+
+enum tls_mode { TLS_REQUIRED, TLS_OPTIONAL, TLS_OFF };
+enum loopback_mode { LOOPBACK_ALLOW, LOOPBACK_TLS, LOOPBACK_DENY };
+enum admin_tls_mode { ADMIN_TLS_REQUIRED, ADMIN_TLS_OFF };
+enum server_mode { SERVER_EXPECTED, SERVER_OPTIONAL };
+enum log_mode { LOG_NONE, LOG_SAMPLED, LOG_ALL };
+/* What this host routes to a guarded port of another address without translating it (DNAT): judged when it goes into
+ * a container (out by a bridge or a veth), always, or never. */
+enum routed_mode { ROUTED_CONTAINERS, ROUTED_ALL, ROUTED_NONE };
+
+/* The word that the policy uses for a value, such as "required". Static storage. */
+const char *tls_mode_name(enum tls_mode mode);
+const char *loopback_mode_name(enum loopback_mode mode);
+const char *admin_tls_mode_name(enum admin_tls_mode mode);
+const char *server_mode_name(enum server_mode mode);
+const char *log_mode_name(enum log_mode mode);
+const char *routed_mode_name(enum routed_mode mode);
+
+/* A reference to a network by its name, as written. */
+struct network_reference {
+	char *name;
+	uint32_t origin;
+};
+
+/* Sources as written: not sorted, not merged, networks not expanded. */
+struct source_list {
+	bool given;	 /* false: the option is not in the text */
+	uint32_t origin; /* of the option */
+	struct intervals v4;
+	struct intervals v6;
+	struct network_reference *references;
+	size_t reference_count;
+	size_t reference_capacity;
+};
+
+struct network {
+	char *name;
+	uint32_t origin;
+	struct source_list sources;
+};
+
+struct service {
+	uint32_t origin; /* 0: no service section, all values are defaults */
+	uint16_t port;		 /* default 6379 */
+	uint16_t tls_port;	 /* default 0 = none */
+	uint16_t admin_port;	 /* default 0 = none */
+	uint16_t memcached_port; /* default 0 = none */
+	uint32_t port_origin, tls_port_origin, admin_port_origin, memcached_port_origin;
+	char *flagfile; /* default "/etc/dragonfly/dragonfly.conf" */
+	char *unit;	/* default "dragonfly.service" */
+};
+
+struct environment {
+	char *name;
+	uint32_t origin;
+	enum tls_mode tls;	       /* default required */
+	enum loopback_mode loopback;   /* default allow */
+	enum admin_tls_mode admin_tls; /* default required */
+	enum server_mode server;       /* default expected */
+	enum log_mode log;	       /* default sampled */
+	enum routed_mode routed;       /* default containers */
+	uint32_t tls_origin, loopback_origin, admin_tls_origin, server_origin, log_origin, routed_origin;
+	struct source_list clients;	      /* always given */
+	struct source_list admins;	      /* not given: nobody */
+	struct source_list memcached_clients; /* not given: nobody */
+	struct source_list bind;	      /* addresses only: each interval is one address; not given: not asked */
+	struct source_list admin_bind;	      /* not given: as bind */
+	uint32_t max_connections_per_source;  /* default 0 = no limit */
+	uint32_t new_connections_per_second;  /* default 0 = no limit */
+	uint32_t max_connections_origin, new_connections_origin;
+};
+
+/* A piece of the spliced text: its lines from `start` on are lines of `file` from `file_line` on. */
+struct policy_segment {
+	uint32_t start;
+	uint32_t file_line;
+	uint32_t file; /* index in policy.files */
+};
+
+/* Immutable after policy_load(). Owns all that is reachable from it. */
+struct policy {
+	char *path;
+	char **files; /* as the user would name them: the path given, includes relative to it */
+	size_t file_count;
+	struct policy_segment *segments;
+	size_t segment_count;
+	char *default_environment; /* NULL: not given */
+	uint32_t default_environment_origin;
+	struct service service;
+	struct network *networks; /* in the order of the text */
+	size_t network_count;
+	struct environment *environments; /* in the order of the text */
+	size_t environment_count;
+	size_t source_count; /* written sources, all lists */
+};
+
+/* One mistake, or one note. */
+struct diagnostic {
+	char *file;
+	unsigned int line; /* 0 = the file as a whole */
+	char *message;	   /* says what to write instead */
+};
+
+/* Sorted by file in the order of inclusion and line. Free with diagnostics_done(). */
+struct diagnostics {
+	struct diagnostic *items;
+	size_t count;
+	size_t capacity;
+	size_t suppressed; /* over POLICY_MAX_REPORTED */
+};
+
+void diagnostics_done(struct diagnostics *diagnostics);
+
+/*
+ * Reads, parses and checks the policy at `path`; "-" is not special. On success 0 and *ret owns a policy: free it with
+ * policy_free(). -EINVAL: the text has mistakes, all of them in `diagnostics`, and `err` says how many, with the place
+ * of the first. -ENOENT, -EACCES, -EPERM (owned by somebody else, or writable by others), -EFBIG, -EIO: `err` says
+ * which file. *ret is untouched on failure. Opens each file once and trusts only what it read from that descriptor.
+ */
+int policy_load(const char *path, struct policy **ret, struct diagnostics *diagnostics, struct err *err);
+void policy_free(struct policy *policy);
+
+/* The environment called `name`, or the policy's default where `name` is NULL. Borrowed from the policy. NULL and
+ * `err` (EINVAL, ERR_POLICY, with the known names as the hint) where there is none. Does not read the environment. */
+const struct environment *policy_environment(const struct policy *policy, const char *name, struct err *err);
+
+/* Where an origin is in the text; {NULL, 0} for 0. The file name is borrowed from the policy. */
+struct srcloc policy_place(const struct policy *policy, uint32_t origin);
+
+/*
+ * Expands networks and merges: appends the coverage of `list` to `v4` and `v6`, which the caller initialised with their
+ * widths, sorted and disjoint afterwards. `note` (may be NULL) hears which written source was redundant: `kept` covers
+ * or overlaps `absorbed`.
+ */
+typedef void policy_redundant_note(void *data, enum width width, struct interval kept, struct interval absorbed);
+void policy_resolve(const struct policy *policy, const struct source_list *list, struct intervals *v4,
+	struct intervals *v6, policy_redundant_note *note, void *data);
