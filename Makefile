@@ -12,7 +12,7 @@ BUILD ?= build
 CC ?= gcc
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wundef -Wpointer-arith \
-	-Wwrite-strings -Wcast-qual -Wswitch-enum $(if $(WERROR),-Werror)
+	-Wwrite-strings -Wswitch-enum $(if $(WERROR),-Werror)
 HARDENING := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
 SANITIZER := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 comma := ,
@@ -119,5 +119,13 @@ uninstall:
 
 clean:
 	rm -rf $(BUILD)
+
+# The helpers of tests/kernel: traffic, and the kernel's generation id.
+KERNEL_HELPERS := $(patsubst tests/kernel/%.c,$(BUILD)/tests/kernel/%,$(wildcard tests/kernel/*.c))
+$(BUILD)/tests/kernel/%: tests/kernel/%.c
+	@mkdir -p $(@D)
+	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< $(PACKAGE_LIBS)
+.PHONY: build-kernel-tests
+build-kernel-tests: $(BUILD)/dflyguard $(KERNEL_HELPERS)
 
 -include $(wildcard $(BUILD)/*/*.d)

@@ -87,8 +87,8 @@ const char *interval_format(enum width width, struct interval item, char *buffer
 /*
  * Reads "192.0.2.1", "192.0.2.0/24", "192.0.2.1-192.0.2.9" or the same in IPv6, in brackets or not. An IPv4-mapped IPv6
  * address (::ffff:192.0.2.1, RFC 4291 2.5.5.2), prefix (from /96) or range is read as the IPv4 that it means, because
- * that is what arrives on the wire. Returns 0, or -EINVAL and in `why` (INTERVAL_WHY bytes) a sentence that says what is
- * wrong and what to write instead. -ENOENT: this does not look like an address at all (it may be a name).
+ * that is what arrives on the wire. Returns 0, or -EINVAL and in `why` (INTERVAL_WHY bytes) a sentence that says what
+ * is wrong and what to write instead. -ENOENT: this does not look like an address at all (it may be a name).
  */
 #define INTERVAL_WHY 256
 int interval_parse(const char *string, enum width *ret_width, struct interval *ret, char *why);

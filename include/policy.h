@@ -41,6 +41,7 @@ const char *routed_mode_name(enum routed_mode mode);
 struct network_reference {
 	char *name;
 	uint32_t origin;
+	uint32_t network; /* its index in policy.networks */
 };
 
 /* Sources as written: not sorted, not merged, networks not expanded. */
@@ -61,7 +62,7 @@ struct network {
 };
 
 struct service {
-	uint32_t origin; /* 0: no service section, all values are defaults */
+	uint32_t origin;	 /* 0: no service section, all values are defaults */
 	uint16_t port;		 /* default 6379 */
 	uint16_t tls_port;	 /* default 0 = none */
 	uint16_t admin_port;	 /* default 0 = none */
@@ -69,6 +70,7 @@ struct service {
 	uint32_t port_origin, tls_port_origin, admin_port_origin, memcached_port_origin;
 	char *flagfile; /* default "/etc/dragonfly/dragonfly.conf" */
 	char *unit;	/* default "dragonfly.service" */
+	uint32_t flagfile_origin, unit_origin;
 };
 
 struct environment {
@@ -122,7 +124,7 @@ struct diagnostic {
 	char *message;	   /* says what to write instead */
 };
 
-/* Sorted by file in the order of inclusion and line. Free with diagnostics_done(). */
+/* Sorted by file in the order of inclusion and line. Zero-initialise; free with diagnostics_done(). */
 struct diagnostics {
 	struct diagnostic *items;
 	size_t count;
@@ -135,10 +137,16 @@ void diagnostics_done(struct diagnostics *diagnostics);
 /*
  * Reads, parses and checks the policy at `path`; "-" is not special. On success 0 and *ret owns a policy: free it with
  * policy_free(). -EINVAL: the text has mistakes, all of them in `diagnostics`, and `err` says how many, with the place
- * of the first. -ENOENT, -EACCES, -EPERM (owned by somebody else, or writable by others), -EFBIG, -EIO: `err` says
- * which file. *ret is untouched on failure. Opens each file once and trusts only what it read from that descriptor.
+ * of the first. -ENOENT, -EACCES, -EPERM (owned by somebody else, or writable by others), -EISDIR, -ENOTSUP (a pipe or
+ * a device), -EFBIG, -EIO: `err` says which file, and `diagnostics` stays empty. An included file that cannot be read
+ * is a mistake of the text that includes it. *ret is untouched on failure. Opens each file once and trusts only what it
+ * read from that descriptor. One policy is read at a time: not to be called from two threads at once.
  */
 int policy_load(const char *path, struct policy **ret, struct diagnostics *diagnostics, struct err *err);
+/* The same for a text in memory, `length` bytes, called `name` in messages. It cannot include files, and nobody asks
+ * who owns it. */
+int policy_load_text(const char *name, const char *text, size_t length, struct policy **ret,
+	struct diagnostics *diagnostics, struct err *err);
 void policy_free(struct policy *policy);
 
 /* The environment called `name`, or the policy's default where `name` is NULL. Borrowed from the policy. NULL and
@@ -156,3 +164,10 @@ struct srcloc policy_place(const struct policy *policy, uint32_t origin);
 typedef void policy_redundant_note(void *data, enum width width, struct interval kept, struct interval absorbed);
 void policy_resolve(const struct policy *policy, const struct source_list *list, struct intervals *v4,
 	struct intervals *v6, policy_redundant_note *note, void *data);
+
+/*
+ * Appends what is legal but probably not meant, for `check --verbose`: sources and networks that are redundant ("x is
+ * covered by y at file:line"), networks that no environment uses, lists for ports that are 0. Costs a merge of each
+ * list.
+ */
+void policy_notes(const struct policy *policy, struct diagnostics *notes);

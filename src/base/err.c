@@ -3,7 +3,8 @@
 
 #include "err.h"
 
-static void fill(struct err *err, int code, enum err_stage stage, struct srcloc place, const char *format, va_list list)
+static void _printf_(5, 0)
+	fill(struct err *err, int code, enum err_stage stage, struct srcloc place, const char *format, va_list list)
 {
 	*err = (struct err){.code = code, .stage = stage, .line = place.line};
 	if (place.file)

@@ -373,8 +373,8 @@ void intervals_subtract(const struct intervals *a, const struct intervals *b, st
 			if (value_compare(hole.first, rest.last) > 0)
 				break;
 			if (value_compare(hole.first, rest.first) > 0)
-				intervals_add(ret,
-					(struct interval){rest.first, value_previous(hole.first), rest.origin});
+				intervals_add(
+					ret, (struct interval){rest.first, value_previous(hole.first), rest.origin});
 			if (value_compare(hole.last, rest.last) >= 0)
 				left = false;
 			else
@@ -524,8 +524,9 @@ static int parse_prefix(const char *string, const char *slash, enum width *ret_w
 		return -EINVAL;
 	}
 	if (strpbrk(slash + 1, ".:")) {
-		snprintf(why, INTERVAL_WHY, "'%.80s': the length of a prefix is a number of bits: write it as /0 to /%u",
-			string, width_bits(*ret_width));
+		snprintf(why, INTERVAL_WHY,
+			"'%.80s': the length of a prefix is a number of bits: write it as /0 to /%u", string,
+			width_bits(*ret_width));
 		return -EINVAL;
 	}
 	if (number_parse(slash + 1, 0, width_bits(*ret_width), &length, reason) < 0) {
@@ -538,8 +539,9 @@ static int parse_prefix(const char *string, const char *slash, enum width *ret_w
 		char text[INTERVAL_TEXT];
 		char host[INTERVAL_TEXT];
 
-		snprintf(why, INTERVAL_WHY, "'%.80s' has host bits set: write %s/%u for the network, or %s for the host",
-			string, value_format(*ret_width, network, text), (unsigned int)length,
+		snprintf(why, INTERVAL_WHY,
+			"'%.80s' has host bits set: write %s/%u for the network, or %s for the host", string,
+			value_format(*ret_width, network, text), (unsigned int)length,
 			value_format(*ret_width, ret->first, host));
 		return -EINVAL;
 	}
@@ -547,8 +549,55 @@ static int parse_prefix(const char *string, const char *slash, enum width *ret_w
 	return 0;
 }
 
+/* A decimal number of at most three digits without a leading zero; -1 where there is none or it exceeds `maximum`. */
+static int short_number(const char **text, int maximum)
+{
+	const char *digit = *text;
+	int number = 0;
+
+	while (*digit >= '0' && *digit <= '9' && digit - *text < 4)
+		number = number * 10 + (*digit++ - '0');
+	if (digit == *text || number > maximum || (**text == '0' && digit - *text > 1))
+		return -1;
+	*text = digit;
+	return number;
+}
+
+/* Nine sources in ten are "192.0.2.1" or "192.0.2.0/24" and sound. Anything else goes the way that can explain itself.
+ */
+static bool parse_common(const char *string, struct interval *ret)
+{
+	uint32_t first = 0;
+	uint32_t hosts = 0;
+
+	for (int i = 0; i < 4; i++) {
+		int byte = short_number(&string, 255);
+
+		if (byte < 0 || (i < 3 && *string++ != '.'))
+			return false;
+		first = first << 8 | (uint32_t)byte;
+	}
+	if (*string == '/') {
+		string++;
+		int length = short_number(&string, 32);
+
+		if (length < 0)
+			return false;
+		hosts = length == 0 ? UINT32_MAX : (UINT32_C(1) << (32 - length)) - 1;
+	}
+	if (*string || first & hosts)
+		return false;
+	ret->first = (struct value){0, first};
+	ret->last = (struct value){0, first | hosts};
+	return true;
+}
+
 int interval_parse(const char *string, enum width *ret_width, struct interval *ret, char *why)
 {
+	if (parse_common(string, ret)) {
+		*ret_width = WIDTH_IPV4;
+		return 0;
+	}
 	const char *slash = strchr(string, '/');
 	const char *dash = strchr(string, '-');
 	struct interval item = {0};
@@ -564,8 +613,8 @@ int interval_parse(const char *string, enum width *ret_width, struct interval *r
 		return -EINVAL;
 	}
 	if (strchr(string, '%')) {
-		snprintf(why, INTERVAL_WHY, "'%.80s' names an interface: write the address without '%%' and what follows",
-			string);
+		snprintf(why, INTERVAL_WHY,
+			"'%.80s' names an interface: write the address without '%%' and what follows", string);
 		return -EINVAL;
 	}
 	if (slash && dash) {

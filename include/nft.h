@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * nft: the model to the kernel and back. It may be told a ruleset and a changeset. It never sees a policy, and touches
+ * no table but "inet dflyguard" of the network namespace that it was opened in.
+ */
+
+#include "ruleset.h"
+
+struct transport;
+struct nft;
+
+/* A ruleset, and the generation of nf_tables at which it was true. The generation is never 0. */
+struct snapshot {
+	struct ruleset *ruleset;
+	uint32_t generation;
+};
+
+/* Says how far a long reading has come. `done` counts elements. May be NULL. */
+typedef void nft_progress(void *data, size_t done);
+
+/* Opens a netlink socket. Needs CAP_NET_ADMIN in the namespace's user namespace, even to read: without it the first
+ * reading fails with EPERM. 0, or a negative errno value with `err`. Free with nft_close(), which may take 5 to 20 ms
+ * after something was deleted, since the kernel then waits for its own cleaning. */
+int nft_open(struct nft **ret, struct err *err);
+/* For tests; takes the transport over. */
+struct nft *nft_open_transport(const struct transport *transport);
+void nft_close(struct nft *nft);
+void nft_set_progress(struct nft *nft, nft_progress *progress, void *data);
+
+/* The generation now: one short answer whatever the size of the ruleset (about 40 microseconds). It moves with every
+ * transaction of anybody in the namespace. 0, or a negative errno value with `err`. */
+int nft_generation(struct nft *nft, uint32_t *ret, struct err *err);
+
+/*
+ * Reads our table, so that what it returns was the truth at one generation: a reading during which anything changed
+ * is thrown away and begun again, for NFT_READ_SECONDS at most (then -EAGAIN). Where there is no table, the ruleset
+ * is there and not `present`. The caller owns ret->ruleset. *ret is untouched on failure.
+ */
+#define NFT_READ_SECONDS 15
+int nft_read(struct nft *nft, struct snapshot *ret, struct err *err);
+
+/* Names the place of an origin, for errors. */
+typedef struct srcloc nft_place(void *data, uint32_t origin);
+
+/*
+ * Sends the changeset as one transaction, valid only if the generation still is `generation`. Returns
+ *   0         sent, and no error was heard. Read back before you believe it.
+ *   -ERESTART somebody else committed first: nothing was changed; read again
+ *   -ENOBUFS  the answer was lost: it may or may not have been committed; read again
+ *   other     refused, nothing was changed; `err` names the object, and the place in the policy where known
+ * With `verify_only` the kernel checks the whole transaction and then drops it; -ERESTART as above.
+ */
+int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t generation, bool verify_only,
+	nft_place *place, void *data, struct err *err);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * report: what a command found or did, as text for people or JSON for scripts. It may be told anything; it decides
+ * nothing and touches nothing but the stream that it was given.
+ */
+
+#include "policy.h"
+#include "ruleset.h"
+
+#define REPORT_SCHEMA 1
+
+/* How to write, and where. */
+struct report_style {
+	FILE *stream;
+	bool color;
+	bool verbose;
+	bool quiet;
+	const char *command; /* "plan" */
+};
+
+/* What plan, apply and remove tell. All pointers are borrowed. */
+struct report_changes {
+	const char *environment; /* NULL: none (remove) */
+	const struct policy *policy;
+	const struct changeset *changes;
+	bool applied;	     /* they were made, and reading back found no difference */
+	bool write;	     /* this was not a dry run */
+	size_t sources;	     /* intervals that the policy allows */
+	unsigned int redone; /* how often somebody else committed in between */
+	double seconds;	     /* from the start of the command */
+};
+
+enum conforming { CONFORMING_UNKNOWN, CONFORMING_NO, CONFORMING_YES };
+
+struct report_status {
+	const struct ruleset *observed;
+	bool in_force;		    /* the table is there and its chains are run */
+	const char *why_not;	    /* NULL, or what is missing */
+	enum conforming conforming; /* to the policy; unknown: there is none to compare with */
+	size_t differences;
+	const char *policy_path; /* that it was compared with, or NULL */
+	const char *unknown_why; /* for unknown */
+	size_t sources;
+	uint64_t now; /* seconds since 1970 */
+};
+
+struct report_check {
+	const struct policy *policy;
+	const struct environment *environment; /* the chosen one, or NULL: all are shown */
+	const struct diagnostics *notes;
+};
+
+/* A way to write. Chosen by its name. */
+struct renderer {
+	const char *name;
+	void (*changes)(const struct report_style *style, const struct report_changes *report);
+	void (*status)(const struct report_style *style, const struct report_status *report);
+	void (*check)(const struct report_style *style, const struct report_check *report);
+	/* The errors of the command, as the result on stdout (JSON); the text renderer writes to style->stream, which
+	 * then is stderr. `diagnostics` may be NULL. `environment` may be NULL. */
+	void (*error)(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,
+		const char *environment);
+};
+
+/* NULL where there is none of that name. */
+const struct renderer *report_renderer(const char *name);
+
+extern const struct renderer report_text;
+extern const struct renderer report_json;

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * ruleset: the model of our nftables table, and pure functions over it. One type says what should be (compiled from a
+ * policy) and what is (read from the kernel), so that comparing needs no translation. It may be told a policy. It
+ * never talks to the kernel and never prints to a stream that it was not given.
+ *
+ * The model is smaller than nftables on purpose: a rule is a list of terms from a closed list, each with an exact
+ * encoding. Whatever else stands in our table is opaque: it is shown as it is, equals nothing, and so is always drift.
+ */
+
+#include "err.h"
+#include "interval.h"
+
+struct policy;
+struct environment;
+
+#define TABLE_NAME "dflyguard" /* family inet */
+
+/* NFT_TABLE_F_DORMANT in include/uapi/linux/netfilter/nf_tables.h: the table is there, and none of its chains is run.
+ */
+#define TABLE_DORMANT 1u
+
+/* Above this many intervals a list is laid out in parts, because the kernel's dump of one interval set is quadratic
+ * (measured: 90,000 intervals take 330 ms in one set and 53 ms in sixteen). */
+#define RULESET_PART_LIMIT 8192u
+
+/* What a term looks at. The order is that of the table in ruleset.c. */
+enum selector {
+	SELECT_IIF,	 /* index of the interface that a packet came in by; 1 is lo in every namespace */
+	SELECT_OIFKIND,	 /* kind of the interface that it leaves by, as in `ip link add type KIND` */
+	SELECT_NFPROTO,	 /* 2 = IPv4, 10 = IPv6 */
+	SELECT_L4PROTO,	 /* 6 = TCP */
+	SELECT_IP_SADDR, /* these four look into the network header: test nfproto first */
+	SELECT_IP_DADDR,
+	SELECT_IP6_SADDR,
+	SELECT_IP6_DADDR,
+	SELECT_TCP_SPORT, /* these look into the transport header: test l4proto first */
+	SELECT_TCP_DPORT,
+	SELECT_TCP_FLAGS,
+	SELECT_CT_STATE,       /* NF_CT_STATE_BIT()s; 0x40 = untracked, 0x01 = invalid */
+	SELECT_CT_STATUS,      /* enum ip_conntrack_status; 0x20 = dnat */
+	SELECT_FIB_DADDR_TYPE, /* RTN_*; 2 = local */
+	SELECT_COUNT,
+};
+
+/* How a selected value is laid out in a register. */
+enum layout { LAYOUT_NETWORK, LAYOUT_HOST, LAYOUT_STRING };
+
+struct selector_info {
+	const char *text;  /* as nft writes it */
+	unsigned int size; /* bytes in the register: 1, 2, 4 or 16 */
+	enum layout layout;
+};
+
+const struct selector_info *selector_info(enum selector selector);
+
+enum test {
+	TEST_EQUAL,
+	TEST_NOT_EQUAL,
+	TEST_ANY_BIT,	   /* selected & mask != 0 */
+	TEST_NO_BIT,	   /* selected & mask == 0 */
+	TEST_MASKED_EQUAL, /* selected & mask == value */
+};
+
+enum verdict { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_RETURN, VERDICT_JUMP, VERDICT_GOTO };
+
+enum term_kind {
+	TERM_TEST,	   /* go on if `selector` `test` `value` */
+	TERM_LOOKUP,	   /* go on if `selector` is in set `name` (or, inverted, is not) */
+	TERM_MAP,	   /* the verdict that map `name` gives for `selector`; go on if none */
+	TERM_COUNTER,	   /* count the packet in counter `name` */
+	TERM_VERDICT,	   /* `verdict`, to chain `name` for jump and goto */
+	TERM_REJECT_RESET, /* drop the packet and answer with a TCP reset */
+};
+
+struct term {
+	enum term_kind kind;
+	enum selector selector;
+	enum test test;
+	bool inverted;
+	enum verdict verdict;
+	struct value value; /* host order; LAYOUT_STRING: up to 16 bytes, the first in the highest byte of `hi` */
+	struct value mask;
+	char *name;
+};
+
+struct rule {
+	struct term *terms;
+	size_t term_count;
+	char *comment;	 /* for people; never compared. NULL = none */
+	char *opaque;	 /* not NULL: could not be decoded; this is what it holds, and there are no terms */
+	uint32_t origin; /* the place in the policy that caused it (desired side) */
+	uint64_t handle; /* the kernel's number (observed side) */
+};
+
+enum hook { HOOK_PREROUTING, HOOK_INPUT, HOOK_FORWARD, HOOK_OUTPUT, HOOK_POSTROUTING };
+
+struct chain {
+	char *name;
+	bool base;
+	enum hook hook; /* base chains only, as the next two */
+	int priority;
+	bool drop_policy;
+	char *comment;
+	char *opaque; /* type, device or flags that ours never have; NULL = none */
+	struct rule *rules;
+	size_t rule_count;
+	size_t rule_capacity;
+	uint32_t origin;
+	uint64_t handle;
+};
+
+/* One element of a verdict map. */
+struct target {
+	enum verdict verdict;
+	char *chain; /* jump and goto */
+};
+
+struct set {
+	char *name;
+	bool interval; /* ranges allowed (rbtree); else single values (hash) */
+	bool map;      /* maps to verdicts */
+	char *comment;
+	char *opaque; /* key type or flags that ours never have; NULL = none */
+	/* The kernel's elements were not plain pairs of first and last (see nft_decode.c): coverage is right, but a
+	 * change must replace all of them. Observed side only. */
+	bool irregular;
+	/* Sorted and disjoint. Touching neighbours are joined on the desired side, as the kernel has them on the
+	 * observed side. In a map not joined. */
+	struct intervals elements;
+	struct target *targets; /* map: one for each element, else NULL */
+	size_t target_capacity;
+	uint32_t origin;
+	uint64_t handle;
+};
+
+struct counter {
+	char *name;
+	char *comment;
+	uint64_t packets;
+	uint64_t bytes;
+	uint32_t origin;
+	uint64_t handle;
+};
+
+/* Something in our table that the model has no words for: a flowtable, a quota, a helper. */
+struct other {
+	enum other_kind { OTHER_FLOWTABLE, OTHER_OBJECT } kind;
+	uint32_t type; /* NFT_OBJECT_*, for OTHER_OBJECT */
+	char *name;
+	char *opaque;
+};
+
+/* Owns all that is reachable from it. */
+struct ruleset {
+	bool present;	/* the table exists */
+	uint32_t flags; /* NFT_TABLE_F_*; 0 is what ours has */
+	char *comment;
+	uint64_t handle;
+	/* Which environment is in force and since when (seconds since 1970, 0 = unknown). In the kernel both stand in
+	 * the comment of the first rule of the first hook, so that they live and die with the table. The name is
+	 * compared, the time is not. */
+	char *environment;
+	uint64_t since;
+	struct counter *counters;
+	size_t counter_count, counter_capacity;
+	struct set *sets;
+	size_t set_count, set_capacity;
+	struct chain *chains;
+	size_t chain_count, chain_capacity;
+	struct other *others;
+	size_t other_count, other_capacity;
+};
+
+struct ruleset *ruleset_new(void);
+void ruleset_free(struct ruleset *ruleset);
+
+/* Appends a zeroed item, which the ruleset owns; `name` is copied. The pointer is good until the next addition. */
+struct counter *ruleset_add_counter(struct ruleset *ruleset, const char *name);
+struct set *ruleset_add_set(struct ruleset *ruleset, const char *name, enum width width);
+struct chain *ruleset_add_chain(struct ruleset *ruleset, const char *name);
+struct other *ruleset_add_other(struct ruleset *ruleset, enum other_kind kind, const char *name);
+struct rule *chain_add_rule(struct chain *chain);
+/* `term` and `name` are copied; term->name is not looked at. */
+void rule_add_term(struct rule *rule, const struct term *term, const char *name);
+/* Adds an element to a map. Elements are added in ascending order. */
+void set_add_target(struct set *set, struct interval key, enum verdict verdict, const char *chain);
+void rule_done(struct rule *rule);
+
+/* By name; NULL where there is none. Borrowed from the ruleset. */
+const struct counter *ruleset_counter(const struct ruleset *ruleset, const char *name);
+const struct set *ruleset_set(const struct ruleset *ruleset, const char *name);
+const struct chain *ruleset_chain(const struct ruleset *ruleset, const char *name);
+
+bool term_equal(const struct term *a, const struct term *b);
+/* Opaque rules equal nothing. Comments are not compared. */
+bool rule_equal(const struct rule *a, const struct rule *b);
+
+/* The comment that carries environment and time, and back. ruleset_label() returns a new string;
+ * ruleset_unlabel() fills ruleset->environment and ->since from the chain "prerouting", if its first rule carries one.
+ */
+char *ruleset_label(const char *environment, uint64_t since);
+void ruleset_unlabel(struct ruleset *ruleset);
+
+/*
+ * Compiles one environment of a policy. Pure; cannot fail, since a loaded policy holds no mistakes. `since` is the
+ * time for the label. The result borrows nothing. Free with ruleset_free().
+ */
+struct ruleset *ruleset_compile(const struct policy *policy, const struct environment *environment, uint64_t since);
+/* The number of intervals that name who may connect, over all lists. */
+size_t ruleset_source_count(const struct ruleset *ruleset);
+/* The name of the list that a set belongs to ("clients" for "clients_v4_10.0.0.0_9"), or NULL for a set that lists no
+ * sources. `length` receives the number of bytes of the name. */
+const char *set_source_list(const char *name, size_t *length);
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+
+enum change_kind { CHANGE_ADD, CHANGE_REMOVE, CHANGE_CHANGE, CHANGE_MOVE };
+
+enum object_kind {
+	OBJECT_TABLE,
+	OBJECT_COUNTER,
+	OBJECT_SET,
+	OBJECT_ELEMENT,
+	OBJECT_CHAIN,
+	OBJECT_RULE,
+	OBJECT_OTHER,
+};
+
+/* One difference. Borrows from the two rulesets that were compared: good while both live. */
+struct change {
+	enum change_kind kind;
+	enum object_kind object;
+	const struct ruleset *expected_table, *observed_table;
+	const struct counter *counter;
+	const struct set *expected_set, *observed_set;
+	const struct chain *expected_chain, *observed_chain;
+	const struct rule *expected_rule, *observed_rule;
+	size_t expected_index, observed_index; /* of the rule in its chain, or of the element in its map, from 0 */
+	const struct other *other;
+	struct interval element;
+	uint32_t origin;
+};
+
+/* What must be done to one object of the table; the batch is built from this. */
+enum work {
+	WORK_NONE,
+	WORK_CREATE, /* expected side: is not there */
+	WORK_DELETE, /* observed side: must go; before WORK_CREATE where the expected side has the same name */
+	WORK_UPDATE, /* a set's elements differ, or a chain's policy */
+	WORK_REFILL, /* chain: all rules anew, the chain stays. Set: all elements anew, the set stays */
+};
+
+/* All differences between two rulesets, in the order in which a reader expects them. Empty = nothing to do. */
+struct changeset {
+	const struct ruleset *expected;
+	const struct ruleset *observed;
+	struct change *changes;
+	size_t count;
+	size_t capacity;
+	/* One for each object, same index as in the ruleset. */
+	enum work *expected_counters, *expected_sets, *expected_chains;
+	enum work *observed_counters, *observed_sets, *observed_chains;
+	bool table_missing;
+	bool table_flags;
+	bool remove_table; /* expected is absent */
+};
+
+/* Compares what should be with what is. Pure. Free with changeset_free() before the rulesets. */
+struct changeset *ruleset_diff(const struct ruleset *expected, const struct ruleset *observed);
+void changeset_free(struct changeset *changeset);
+
+/*
+ * What to send for one set whose elements differ: `remove` receives elements exactly as the kernel has them, `add`
+ * what is missing afterwards; both were initialised by the caller with the set's width. Elements that need not move
+ * are in neither.
+ */
+void set_delta(const struct set *expected, const struct set *observed, struct intervals *add, struct intervals *remove);
+
+/* Words for people and for JSON. The text_ functions append to `text`. */
+const char *change_kind_name(enum change_kind kind);
+/* "set clients_v4", "element of clients_v4", "chain judge rule 2". */
+void change_object_text(const struct change *change, struct text *text);
+/* What should be and what is there: "" where there is nothing on that side. One line. */
+void change_expected_text(const struct change *change, struct text *text);
+void change_observed_text(const struct change *change, struct text *text);
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+
+/* One rule, one chain's head ("type filter hook ..."), one set's head in nft's language, on one line, without a final
+ * newline. An opaque rule prints as "[ ... ]". */
+void rule_print(const struct rule *rule, struct text *text);
+void chain_print_head(const struct chain *chain, struct text *text);
+void set_print_head(const struct set *set, struct text *text);
+/* "10.0.0.0/8" or "6379 : goto plaintext". */
+void element_print(const struct set *set, size_t index, struct text *text);
+/* The whole table as a file for `nft -f`, which replaces the table in one transaction. False where writing failed. */
+bool ruleset_print_nft(const struct ruleset *ruleset, FILE *stream);
+const char *hook_name(enum hook hook);

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* plan, apply, remove, status: the policy against the kernel. */
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+
+static int report_changes(const struct options *options, const struct reconcile *r, const char *environment)
+{
+	struct report_style style = output_style(options);
+	struct report_changes report = {.environment = environment,
+		.policy = r->policy,
+		.changes = r->changes,
+		.applied = r->applied,
+		.write = r->write,
+		.sources = ruleset_source_count(r->expected),
+		.redone = r->redone,
+		.seconds = progress_seconds(r->progress)};
+
+	options->renderer->changes(&style, &report);
+	return finish_output(options, !r->write && r->changes->count ? EXIT_DIFFERS : EXIT_CONFORMING);
+}
+
+static int run(const struct options *options, bool write)
+{
+	const struct environment *environment;
+	struct policy *policy;
+	struct progress progress;
+	struct reconcile r = {.write = write, .progress = &progress};
+	struct ruleset *expected;
+	struct err err = {0};
+	int status;
+
+	progress_begin(&progress, options);
+	progress_step(&progress, "reading the policy", 0);
+	if (!load_policy(options, &policy, &environment))
+		return EXIT_TROUBLE;
+	progress_step(&progress, "compiling", policy->source_count);
+	expected = ruleset_compile(policy, environment, (uint64_t)time(NULL));
+	r.expected = expected;
+	r.policy = policy;
+	if (reconcile(&r, &err) < 0) {
+		progress_end(&progress);
+		status = fail(options, &err, NULL);
+	} else {
+		progress_end(&progress);
+		status = report_changes(options, &r, environment->name);
+	}
+	reconcile_done(&r);
+	ruleset_free(expected);
+	policy_free(policy);
+	return status;
+}
+
+int command_plan(const struct options *options)
+{
+	return run(options, false);
+}
+
+int command_apply(const struct options *options)
+{
+	return run(options, !options->dry_run);
+}
+
+int command_remove(const struct options *options)
+{
+	struct ruleset *nothing = ruleset_new();
+	struct progress progress;
+	struct reconcile r = {.write = !options->dry_run, .expected = nothing, .progress = &progress};
+	struct err err = {0};
+	int status;
+
+	progress_begin(&progress, options);
+	if (reconcile(&r, &err) < 0) {
+		progress_end(&progress);
+		status = fail(options, &err, NULL);
+	} else {
+		progress_end(&progress);
+		status = report_changes(options, &r, NULL);
+	}
+	reconcile_done(&r);
+	ruleset_free(nothing);
+	return status;
+}
+
+/* -------------------------------------------------------------------------------------------------------- status ---
+ */
+
+/* What must be there for any packet to be judged at all. NULL: all of it is. */
+static const char *why_not_in_force(const struct ruleset *observed)
+{
+	static const char *const hooks[] = {"prerouting", "input", "forward"};
+
+	if (!observed->present)
+		return "there is no table inet " TABLE_NAME " in this network namespace";
+	if (observed->flags & TABLE_DORMANT)
+		return "table inet " TABLE_NAME " is dormant: the kernel runs none of its chains";
+	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
+		const struct chain *chain = ruleset_chain(observed, hooks[i]);
+
+		if (!chain || !chain->base || chain->opaque || strcmp(hook_name(chain->hook), hooks[i]) != 0 ||
+			chain->rule_count == 0)
+			return "one of its hooks (prerouting, input, forward) is missing or empty";
+	}
+	return NULL;
+}
+
+static bool has_environment(const struct policy *policy, const char *name)
+{
+	for (size_t i = 0; name && i < policy->environment_count; i++)
+		if (strcmp(policy->environments[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Compares with the policy where there is one: "in force" alone would stay green while a rule is missing. */
+static int compare(const struct options *options, struct report_status *report, struct policy **policy, struct err *err,
+	struct diagnostics *diagnostics)
+{
+	const struct environment *environment;
+	const char *name = options->environment;
+	struct ruleset *expected;
+	struct changeset *changes;
+
+	if (!options->policy_given && access(options->policy, F_OK) < 0 && errno == ENOENT) {
+		report->unknown_why = "there is no " POLICY_DEFAULT_PATH ", and no --policy was given";
+		return 0;
+	}
+	if (policy_load(options->policy, policy, diagnostics, err) < 0)
+		return -err->code;
+	/* Which environment is right? The one in force, unless somebody says otherwise. */
+	if (!name && has_environment(*policy, report->observed->environment))
+		name = report->observed->environment;
+	environment = policy_environment(*policy, name, err);
+	if (!environment)
+		return -err->code;
+	expected = ruleset_compile(*policy, environment, 0);
+	changes = ruleset_diff(expected, report->observed);
+	report->differences = changes->count;
+	report->conforming = changes->count ? CONFORMING_NO : CONFORMING_YES;
+	report->policy_path = (*policy)->path;
+	changeset_free(changes);
+	ruleset_free(expected);
+	return 0;
+}
+
+int command_status(const struct options *options)
+{
+	struct report_style style = output_style(options);
+	struct report_status report = {.now = (uint64_t)time(NULL)};
+	struct diagnostics diagnostics = {0};
+	struct snapshot snapshot = {0};
+	struct policy *policy = NULL;
+	struct nft *nft = NULL;
+	struct err err = {0};
+	int status;
+
+	if (nft_open(&nft, &err) < 0 || nft_read(nft, &snapshot, &err) < 0) {
+		nft_close(nft);
+		return fail(options, &err, NULL);
+	}
+	report.observed = snapshot.ruleset;
+	report.why_not = why_not_in_force(snapshot.ruleset);
+	report.in_force = !report.why_not;
+	report.sources = ruleset_source_count(snapshot.ruleset);
+	if (compare(options, &report, &policy, &err, &diagnostics) < 0) {
+		status = fail(options, &err, &diagnostics);
+	} else {
+		options->renderer->status(&style, &report);
+		status = finish_output(options,
+			report.in_force && report.conforming != CONFORMING_NO ? EXIT_CONFORMING : EXIT_DIFFERS);
+	}
+	diagnostics_done(&diagnostics);
+	policy_free(policy);
+	ruleset_free(snapshot.ruleset);
+	nft_close(nft);
+	return status;
+}

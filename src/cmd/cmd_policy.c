@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* check and export: the policy alone, without the kernel and without privileges. */
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmd.h"
+
+int command_check(const struct options *options)
+{
+	struct policy *policy = NULL;
+	struct diagnostics diagnostics = {0};
+	struct diagnostics notes = {0};
+	struct report_style style = output_style(options);
+	struct report_check report = {0};
+	struct err err = {0};
+	int status = EXIT_CONFORMING;
+
+	if (policy_load(options->policy, &policy, &diagnostics, &err) < 0) {
+		status = fail(options, &err, &diagnostics);
+		diagnostics_done(&diagnostics);
+		return status;
+	}
+	diagnostics_done(&diagnostics);
+	report.policy = policy;
+	/* The default need not exist to check the others; a name that was asked for must. */
+	if (options->environment) {
+		report.environment = policy_environment(policy, options->environment, &err);
+		if (!report.environment) {
+			policy_free(policy);
+			return fail(options, &err, NULL);
+		}
+	}
+	if (options->verbose)
+		policy_notes(policy, &notes);
+	report.notes = &notes;
+	options->renderer->check(&style, &report);
+	status = finish_output(options, status);
+	diagnostics_done(&notes);
+	policy_free(policy);
+	return status;
+}
+
+int command_export(const struct options *options)
+{
+	const struct environment *environment;
+	struct policy *policy;
+	struct ruleset *ruleset;
+	struct err err = {0};
+	int status;
+
+	if (!options->to || strcmp(options->to, "nft") != 0) {
+		err_set(&err, EINVAL, ERR_USAGE, options->to ? "cannot export to '%s'" : "export needs --to%s",
+			options->to ? options->to : "");
+		err_hint(&err, "dflyguard export --to nft");
+		return fail(options, &err, NULL);
+	}
+	if (!load_policy(options, &policy, &environment))
+		return EXIT_TROUBLE;
+	ruleset = ruleset_compile(policy, environment, (uint64_t)time(NULL));
+	printf("# Written by dflyguard %s from %s, environment %s, for `nft -f`.\n"
+	       "# It replaces table inet " TABLE_NAME " and nothing else, in one transaction.\n\n",
+		DFLYGUARD_VERSION, policy->path, environment->name);
+	ruleset_print_nft(ruleset, stdout);
+	status = finish_output(options, EXIT_CONFORMING);
+	ruleset_free(ruleset);
+	policy_free(policy);
+	return status;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+
+static const struct command commands[] = {
+	{"check", 0, command_check, "validate the policy, without privileges",
+		"Reads the policy and reports all of its mistakes, each with file and line. Needs\n"
+		"no privileges and does not look at the kernel. With --verbose it also says what is\n"
+		"legal but probably not meant: sources that others cover, networks that nobody uses.\n",
+		"dflyguard --policy policies/complete.conf check --verbose"},
+	{"plan", 0, command_plan, "what apply would change, as a diff; changes nothing",
+		"Compares the policy with the kernel's table, object by object, and shows what\n"
+		"apply would do and the policy line behind each change. The exit status is 1 where\n"
+		"there is something to change.\n",
+		"dflyguard plan\ndflyguard --environment staging --format json plan"},
+	{"apply", OPTION_DRY_RUN, command_apply, "make the kernel match the policy, in one transaction",
+		"Commits what differs as one transaction, which the kernel takes as a whole or not\n"
+		"at all, and only if nobody else changed the ruleset since it was read. Then reads\n"
+		"the table back: success means that nothing differs. Where nothing differs before,\n"
+		"nothing is sent. Other tables are never touched.\n",
+		"dflyguard apply\ndflyguard apply --dry-run"},
+	{"status", 0, command_status, "what is in force: environment, since when, counters",
+		"Says whether the firewall is in force, for which environment and since when, and\n"
+		"how many packets it refused, by reason. Where the policy can be read it is compared\n"
+		"too: a table that is there but differs is reported, and the exit status is 1.\n",
+		"dflyguard status\ndflyguard --format json status"},
+	{"export", OPTION_TO, command_export, "the same policy in another language: --to nft",
+		"Writes the ruleset as a file that `nft -f` loads, for hosts where dflyguard is not\n"
+		"installed, and for reading.\n",
+		"dflyguard export --to nft > dflyguard.nft"},
+	{"remove", OPTION_DRY_RUN, command_remove, "delete our table and nothing else",
+		"Deletes table inet dflyguard. The guarded ports are then open to whoever other\n"
+		"tables let through. Needs no policy.\n",
+		"dflyguard remove --dry-run\ndflyguard remove"},
+};
+
+enum { OPTION_ENVIRONMENT = 256, OPTION_POLICY, OPTION_FORMAT, OPTION_COLOR, OPTION_DRY, OPTION_EXPORT_TO };
+
+static const struct {
+	const char *name;
+	int value;
+	const char *argument; /* NULL: takes none */
+	unsigned int bit;     /* 0: every command takes it */
+	const char *help;
+} option_table[] = {
+	{"policy", OPTION_POLICY, "FILE", 0, "the policy (default " POLICY_DEFAULT_PATH ")"},
+	{"environment", OPTION_ENVIRONMENT, "NAME", 0,
+		"which environment of it (else DFLYGUARD_ENVIRONMENT, else its default)"},
+	{"format", OPTION_FORMAT, "text|json", 0, "how to write the result (default text)"},
+	{"dry-run", OPTION_DRY, NULL, OPTION_DRY_RUN, "say what would be done, and do nothing"},
+	{"to", OPTION_EXPORT_TO, "nft", OPTION_TO, "the language to write"},
+	{"quiet", 'q', NULL, 0, "no text on success; the exit status tells"},
+	{"verbose", 'v', NULL, 0, "more detail, and how long each step took"},
+	{"color", OPTION_COLOR, "WHEN", 0, "auto, always or never (default auto: on a terminal)"},
+	{"help", 'h', NULL, 0, "this help, or that of a command"},
+	{"version", 'V', NULL, 0, "the version"},
+};
+
+static void print_options(unsigned int bits)
+{
+	puts("\nOptions:");
+	for (size_t i = 0; i < ARRAY_SIZE(option_table); i++) {
+		char left[40];
+		char letter[8] = "    ";
+
+		if (option_table[i].bit && !(option_table[i].bit & bits))
+			continue;
+		if (option_table[i].value < 256)
+			snprintf(letter, sizeof(letter), "-%c, ", (char)option_table[i].value);
+		snprintf(left, sizeof(left), "%s--%s%s%s", letter, option_table[i].name,
+			option_table[i].argument ? " " : "", option_table[i].argument ? option_table[i].argument : "");
+		printf("  %-26s %s\n", left, option_table[i].help);
+	}
+}
+
+static void print_exit_status(void)
+{
+	puts("\nExit status:\n"
+	     "  0  all is as it should be\n"
+	     "  1  something differs: a plan with changes, a firewall that is not in force\n"
+	     "  2  trouble: usage, a bad policy, no permission, the kernel refused");
+}
+
+static void print_help(const struct command *command)
+{
+	if (command) {
+		printf("usage: dflyguard [OPTIONS] %s [OPTIONS]\n\n%s", command->name, command->help);
+		print_options(command->options);
+		print_exit_status();
+		puts("\nExamples:");
+		for (const char *line = command->examples; *line;) {
+			size_t length = strcspn(line, "\n");
+
+			printf("  %.*s\n", (int)length, line);
+			line += length + (line[length] == '\n');
+		}
+		return;
+	}
+	puts("usage: dflyguard [OPTIONS] COMMAND\n\n"
+	     "Keeps a Dragonfly server reachable only by those whom the policy names: compiles the\n"
+	     "policy to one nftables table, commits it as one transaction, and proves it by reading\n"
+	     "the kernel back.\n\n"
+	     "Commands:");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+	print_options(0);
+	print_exit_status();
+	puts("\n`dflyguard COMMAND --help` explains a command. The policy's language: dflyguard(8).");
+}
+
+struct report_style output_style(const struct options *options)
+{
+	return (struct report_style){.stream = stdout,
+		.color = options->color,
+		.verbose = options->verbose,
+		.quiet = options->quiet,
+		.command = options->command ? options->command->name : NULL};
+}
+
+int fail(const struct options *options, const struct err *err, const struct diagnostics *diagnostics)
+{
+	struct report_style style = output_style(options);
+
+	if (options->renderer == &report_text) {
+		style.stream = stderr;
+		style.color = options->color_error;
+	}
+	options->renderer->error(&style, err, diagnostics, options->environment);
+	fflush(style.stream);
+	return EXIT_TROUBLE;
+}
+
+int finish_output(const struct options *options, int status)
+{
+	struct err err = {0};
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	err_set(&err, errno, ERR_IO, "cannot write the result: %s", strerror(errno));
+	fail(&(struct options){.renderer = &report_text, .color_error = options->color_error}, &err, NULL);
+	return EXIT_TROUBLE;
+}
+
+bool load_policy(const struct options *options, struct policy **ret_policy, const struct environment **ret_environment)
+{
+	struct diagnostics diagnostics = {0};
+	struct policy *policy = NULL;
+	const struct environment *environment = NULL;
+	struct err err = {0};
+
+	if (policy_load(options->policy, &policy, &diagnostics, &err) == 0)
+		environment = policy_environment(policy, options->environment, &err);
+	if (!environment)
+		fail(options, &err, &diagnostics);
+	diagnostics_done(&diagnostics);
+	if (!environment) {
+		policy_free(policy);
+		return false;
+	}
+	*ret_policy = policy;
+	*ret_environment = environment;
+	return true;
+}
+
+static int usage(const struct options *options, const char *hint, const char *format, const char *subject)
+{
+	struct err err = {0};
+
+	_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wformat-nonliteral\"");
+	err_set(&err, EINVAL, ERR_USAGE, format, subject);
+	_Pragma("GCC diagnostic pop");
+	err_hint(&err, "%s", hint);
+	return fail(options, &err, NULL);
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static bool parse_color(const char *when, struct options *options)
+{
+	bool plain = getenv("NO_COLOR") && *getenv("NO_COLOR");
+
+	if (strcmp(when, "auto") == 0) {
+		options->color = !plain && isatty(STDOUT_FILENO);
+		options->color_error = !plain && isatty(STDERR_FILENO);
+	} else if (strcmp(when, "always") == 0) {
+		options->color = options->color_error = true;
+	} else if (strcmp(when, "never") == 0) {
+		options->color = options->color_error = false;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static const char *option_name(int value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(option_table); i++)
+		if (option_table[i].value == value)
+			return option_table[i].name;
+	return "?";
+}
+
+/* One option into `options`; -1 to go on, else the exit status. */
+static int take_option(int value, struct options *options, bool *help, unsigned int *bits)
+{
+	switch (value) {
+	case OPTION_POLICY:
+		options->policy = optarg;
+		options->policy_given = true;
+		return -1;
+	case OPTION_ENVIRONMENT:
+		options->environment = optarg;
+		return -1;
+	case OPTION_FORMAT:
+		if (!report_renderer(optarg))
+			return usage(options, "--format text, or --format json", "there is no format '%s'", optarg);
+		options->renderer = report_renderer(optarg);
+		return -1;
+	case OPTION_COLOR:
+		if (!parse_color(optarg, options))
+			return usage(options, "--color auto, always or never", "--color does not know '%s'", optarg);
+		return -1;
+	case OPTION_DRY:
+		options->dry_run = true;
+		*bits |= OPTION_DRY_RUN;
+		return -1;
+	case OPTION_EXPORT_TO:
+		options->to = optarg;
+		*bits |= OPTION_TO;
+		return -1;
+	case 'q':
+		options->quiet = true;
+		return -1;
+	case 'v':
+		options->verbose = true;
+		return -1;
+	case 'h':
+		*help = true;
+		return -1;
+	case 'V':
+		puts("dflyguard " DFLYGUARD_VERSION);
+		return finish_output(options, EXIT_CONFORMING);
+	default:
+		return EXIT_TROUBLE;
+	}
+}
+
+static int parse(int argc, char **argv, struct options *options)
+{
+	struct option long_options[ARRAY_SIZE(option_table) + 1] = {0};
+	unsigned int bits = 0;
+	bool help = false;
+	int value;
+
+	for (size_t i = 0; i < ARRAY_SIZE(option_table); i++)
+		long_options[i] = (struct option){.name = option_table[i].name,
+			.has_arg = option_table[i].argument ? required_argument : no_argument,
+			.val = option_table[i].value};
+	/* Scripts that ask for JSON get their errors in JSON, wherever the option stands. */
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--format=json") == 0 ||
+			(strcmp(argv[i], "--format") == 0 && i + 1 < argc && strcmp(argv[i + 1], "json") == 0))
+			options->renderer = &report_json;
+	opterr = 0;
+	while ((value = getopt_long(argc, argv, ":qvhV", long_options, NULL)) != -1) {
+		int status;
+
+		if (value == '?')
+			return usage(options, "dflyguard --help lists all", "unknown option '%s'", argv[optind - 1]);
+		if (value == ':')
+			return usage(
+				options, "dflyguard --help lists all", "option '%s' needs a value", argv[optind - 1]);
+		status = take_option(value, options, &help, &bits);
+		if (status >= 0)
+			return status;
+	}
+	if (optind < argc) {
+		options->command = find_command(argv[optind]);
+		if (!options->command)
+			return usage(options, "dflyguard --help lists all", "there is no command '%s'", argv[optind]);
+	}
+	if (help) {
+		print_help(options->command);
+		return finish_output(options, EXIT_CONFORMING);
+	}
+	if (!options->command)
+		return usage(options, "dflyguard --help lists the commands, dflyguard plan is a good first one", "%s",
+			"no command was given");
+	if (optind + 1 < argc)
+		return usage(options, "each call runs one command", "unexpected argument '%s'", argv[optind + 1]);
+	for (unsigned int bit = 1; bit <= OPTION_TO; bit <<= 1)
+		if (bits & bit & ~options->command->options)
+			return usage(options, options->command->summary, "this command does not take --%s",
+				option_name(bit == OPTION_DRY_RUN ? OPTION_DRY : OPTION_EXPORT_TO));
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.policy = POLICY_DEFAULT_PATH, .renderer = &report_text};
+	const char *environment = getenv("DFLYGUARD_ENVIRONMENT");
+	int status;
+
+	/* A reader that goes away is an error of writing, not a reason to die between two states. */
+	signal(SIGPIPE, SIG_IGN);
+	parse_color("auto", &options);
+	if (environment && *environment)
+		options.environment = environment;
+	status = parse(argc, argv, &options);
+	return status >= 0 ? status : options.command->run(&options);
+}

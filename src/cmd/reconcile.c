@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmd.h"
+
+/* How often a transaction is begun anew because somebody else was faster. */
+#define ATTEMPTS 60
+
+static void hear_progress(void *data, size_t done)
+{
+	progress_update(data, done);
+}
+
+static struct srcloc place(void *data, uint32_t origin)
+{
+	return data ? policy_place(data, origin) : (struct srcloc){0};
+}
+
+static size_t element_count(const struct ruleset *ruleset)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < ruleset->set_count; i++)
+		count += ruleset->sets[i].elements.count;
+	return count;
+}
+
+/* Growing, and not in step with whoever is in our way. */
+static void pause_before(unsigned int attempt)
+{
+	long milliseconds = attempt < 8 ? 1L << attempt : 150;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	nanosleep(
+		&(struct timespec){.tv_nsec = (milliseconds * 500 + now.tv_nsec % (milliseconds * 500)) * 1000}, NULL);
+}
+
+static int look(struct reconcile *r, struct snapshot *snapshot, struct changeset **changes, struct err *err)
+{
+	int code = nft_read(r->nft, snapshot, err);
+
+	if (code < 0)
+		return code;
+	*changes = ruleset_diff(r->expected, snapshot->ruleset);
+	return 0;
+}
+
+/* The kernel took the transaction, nobody else was there, and yet it is not what was sent. */
+static int stored_something_else(const struct changeset *changes, struct err *err)
+{
+	_cleanup_text_ struct text object = {0};
+	_cleanup_text_ struct text expected = {0};
+	_cleanup_text_ struct text observed = {0};
+
+	change_object_text(&changes->changes[0], &object);
+	change_expected_text(&changes->changes[0], &expected);
+	change_observed_text(&changes->changes[0], &observed);
+	err_set(err, EIO, ERR_COMMIT,
+		"the kernel acknowledged the transaction, but stored something else: %s: expected '%s', read back '%s'",
+		text_string(&object), text_string(&expected), text_string(&observed));
+	err_hint(err, "this is a bug of dflyguard or of the kernel; please report it with the output of `uname -r` and "
+		      "`nft list table inet " TABLE_NAME "`");
+	return -EIO;
+}
+
+int reconcile(struct reconcile *r, struct err *err)
+{
+	bool sent = false;
+	bool certain = false; /* the last answer was heard: what we sent was committed as sent */
+	uint32_t generation = 0;
+	int code = nft_open(&r->nft, err);
+
+	if (code < 0)
+		return code;
+	nft_set_progress(r->nft, hear_progress, r->progress);
+	progress_step(r->progress, "reading the kernel's table", 0);
+	for (unsigned int attempt = 0; attempt < ATTEMPTS; attempt++) {
+		struct snapshot snapshot;
+		struct changeset *changes;
+
+		code = look(r, &snapshot, &changes, err);
+		if (code < 0) {
+			if (sent)
+				err_prefix(err, "after the transaction was sent");
+			return code;
+		}
+		bool done = changes->count == 0;
+
+		if (sent && !done && certain && snapshot.generation == generation + 1) {
+			code = stored_something_else(changes, err);
+			changeset_free(changes);
+			ruleset_free(snapshot.ruleset);
+			return code;
+		}
+		if (sent && done) {
+			/* What was done is what the first look found. */
+			changeset_free(changes);
+			ruleset_free(snapshot.ruleset);
+			r->applied = true;
+			return 0;
+		}
+		changeset_free(r->changes);
+		ruleset_free(r->before.ruleset);
+		r->changes = changes;
+		r->before = snapshot;
+		if (done || !r->write)
+			return 0;
+		if (attempt > 0) {
+			r->redone++;
+			pause_before(attempt);
+		}
+		generation = snapshot.generation;
+		progress_step(r->progress, "committing one transaction", element_count(r->expected));
+		*err = (struct err){0};
+		code = nft_commit(r->nft, changes, generation, false, place, (void *)(uintptr_t)r->policy, err);
+		if (code < 0 && code != -ERESTART && code != -ENOBUFS)
+			return code;
+		certain = code == 0;
+		sent = sent || code != -ERESTART;
+		progress_step(r->progress, "reading back", element_count(r->expected));
+	}
+	err_set(err, EAGAIN, ERR_COMMIT, "somebody else changed the kernel's ruleset during each of %d attempts",
+		ATTEMPTS);
+	err_hint(err, "find out who changes it with `nft monitor`, and run this again");
+	return -EAGAIN;
+}
+
+void reconcile_done(struct reconcile *r)
+{
+	changeset_free(r->changes);
+	ruleset_free(r->before.ruleset);
+	nft_close(r->nft);
+	r->changes = NULL;
+	r->before.ruleset = NULL;
+	r->nft = NULL;
+}

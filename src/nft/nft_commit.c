@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * A changeset to one transaction. The order is the kernel's: what refers goes before what is referred to, and comes
+ * after it. All of it takes effect at one instant, or none.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "nft_private.h"
+
+static void release(struct batch *batch, const struct changeset *changeset)
+{
+	const struct ruleset *expected = changeset->expected;
+	const struct ruleset *observed = changeset->observed;
+
+	for (size_t i = 0; i < observed->chain_count; i++)
+		if (changeset->observed_chains[i] == WORK_DELETE)
+			batch_flush_chain(batch, &observed->chains[i]);
+	for (size_t i = 0; i < expected->chain_count; i++)
+		if (changeset->expected_chains[i] == WORK_REFILL)
+			batch_flush_chain(batch, &expected->chains[i]);
+	for (size_t i = 0; i < expected->set_count; i++)
+		if (changeset->expected_sets[i] == WORK_REFILL)
+			batch_flush_set(batch, &expected->sets[i]);
+}
+
+static void remove_objects(struct batch *batch, const struct changeset *changeset)
+{
+	const struct ruleset *observed = changeset->observed;
+
+	/* Sets before chains: a map's elements refer to chains. */
+	for (size_t i = 0; i < observed->set_count; i++)
+		if (changeset->observed_sets[i] == WORK_DELETE)
+			batch_delete_set(batch, &observed->sets[i]);
+	for (size_t i = 0; i < observed->chain_count; i++)
+		if (changeset->observed_chains[i] == WORK_DELETE)
+			batch_delete_chain(batch, &observed->chains[i]);
+	for (size_t i = 0; i < observed->counter_count; i++)
+		if (changeset->observed_counters[i] == WORK_DELETE)
+			batch_delete_object(batch, observed->counters[i].name, NFT_OBJECT_COUNTER);
+	for (size_t i = 0; i < observed->other_count; i++) {
+		if (observed->others[i].kind == OTHER_FLOWTABLE)
+			batch_delete_flowtable(batch, observed->others[i].name);
+		else
+			batch_delete_object(batch, observed->others[i].name, observed->others[i].type);
+	}
+}
+
+static void update_elements(struct batch *batch, const struct changeset *changeset, const struct set *expected)
+{
+	const struct set *observed = ruleset_set(changeset->observed, expected->name);
+	struct intervals add = {.width = expected->elements.width};
+	struct intervals remove = {.width = expected->elements.width};
+
+	set_delta(expected, observed, &add, &remove);
+	batch_delete_elements(batch, observed, &remove);
+	batch_add_elements(batch, expected, &add);
+	intervals_done(&add);
+	intervals_done(&remove);
+}
+
+static void add_objects(struct batch *batch, const struct changeset *changeset)
+{
+	const struct ruleset *expected = changeset->expected;
+
+	for (size_t i = 0; i < expected->counter_count; i++)
+		if (changeset->expected_counters[i] == WORK_CREATE)
+			batch_add_counter(batch, &expected->counters[i]);
+	for (size_t i = 0; i < expected->chain_count; i++) {
+		const struct chain *found = ruleset_chain(changeset->observed, expected->chains[i].name);
+		enum work work = changeset->expected_chains[i];
+		bool policy = work == WORK_REFILL && expected->chains[i].base && found &&
+			      found->drop_policy != expected->chains[i].drop_policy;
+
+		if (work == WORK_CREATE || work == WORK_UPDATE || policy)
+			batch_add_chain(batch, &expected->chains[i]);
+	}
+	for (size_t i = 0; i < expected->set_count; i++)
+		if (changeset->expected_sets[i] == WORK_CREATE)
+			batch_add_set(batch, &expected->sets[i], (uint32_t)i + 1);
+	for (size_t i = 0; i < expected->set_count; i++) {
+		enum work work = changeset->expected_sets[i];
+
+		if (work == WORK_CREATE || work == WORK_REFILL)
+			batch_add_elements(batch, &expected->sets[i], NULL);
+		else if (work == WORK_UPDATE)
+			update_elements(batch, changeset, &expected->sets[i]);
+	}
+	for (size_t i = 0; i < expected->chain_count; i++)
+		if (changeset->expected_chains[i] == WORK_CREATE || changeset->expected_chains[i] == WORK_REFILL)
+			batch_add_rules(batch, &expected->chains[i]);
+}
+
+static void build(struct batch *batch, const struct changeset *changeset)
+{
+	if (changeset->remove_table) {
+		batch_delete_table(batch);
+		return;
+	}
+	if (changeset->table_missing)
+		batch_add_table(batch, changeset->expected);
+	else if (changeset->table_flags)
+		batch_update_table(batch, changeset->expected);
+	release(batch, changeset);
+	remove_objects(batch, changeset);
+	add_objects(batch, changeset);
+}
+
+/* ------------------------------------------------------------------------------------------------------- refusals ---
+ */
+
+struct refusals {
+	const struct batch *batch;
+	const struct changeset *changeset;
+	nft_place *place;
+	void *data;
+	struct err *err;
+	int code; /* of the first refusal, which the others mostly follow from */
+};
+
+static void hint(const struct refusals *refusals, int code)
+{
+	struct err *err = refusals->err;
+
+	if (code == EPERM && refusals->changeset->observed->present && refusals->changeset->observed->flags & 2)
+		err_hint(err, "another process owns the table (flag owner): stop it, or let it write the table itself");
+	else if (code == EPERM)
+		err_hint(err, "run as root, or with CAP_NET_ADMIN in this network namespace");
+	else if (code == EOPNOTSUPP || code == ENOENT)
+		err_hint(err,
+			"the kernel lacks a part of nf_tables that the ruleset needs: see `dflyguard plan --verbose`, "
+			"and try `modprobe nft_fib_inet nft_reject_inet nft_ct nft_objref`");
+	else if (code == ENOMEM)
+		err_hint(err, "the kernel has not enough memory for a list of this size");
+	else if (code == EMFILE || code == ENFILE)
+		err_hint(err, "the kernel's limit of objects in a table is reached");
+}
+
+static void hear_refusal(void *data, uint32_t sequence, int code, const char *text)
+{
+	struct refusals *refusals = data;
+	const struct batch *batch = refusals->batch;
+	size_t index = sequence - batch->first_sequence;
+	struct srcloc place = {0};
+
+	if (refusals->code || index >= batch->note_count)
+		return;
+	const struct batch_note *note = &batch->notes[index];
+
+	refusals->code = code;
+	if (refusals->place && note->origin)
+		place = refusals->place(refusals->data, note->origin);
+	/* The first message stands for the transaction as a whole: privilege, or the generation. */
+	err_set_at(refusals->err, code, ERR_COMMIT, place, "the kernel refused the %s%s%s: %s%s%s", note->what,
+		note->name ? " " : "", note->name ? note->name : "", strerror(code), text ? ": " : "",
+		text ? text : "");
+	hint(refusals, code);
+}
+
+int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t generation, bool verify_only,
+	nft_place *place, void *data, struct err *err)
+{
+	_cleanup_(batch_done) struct batch batch = {0};
+	struct refusals refusals = {.batch = &batch, .changeset = changeset, .place = place, .data = data, .err = err};
+	int r;
+
+	batch_begin(&batch, nft->netlink, generation);
+	build(&batch, changeset);
+	/* Without its end the kernel checks a transaction, reports all errors, and drops it. */
+	if (!verify_only)
+		batch_end(&batch);
+	r = netlink_batch(nft->netlink, batch.data, batch.used, hear_refusal, &refusals, err);
+	if (r != -EREMOTEIO)
+		return r;
+	if (!refusals.code)
+		return err_set(err, EIO, ERR_COMMIT, "the kernel refused a message that was not sent");
+	return -refusals.code;
+}

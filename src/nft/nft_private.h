@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* What the files of src/nft share. */
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include "netlink.h"
+#include "nft.h"
+
+struct nft {
+	struct netlink *netlink;
+	nft_progress *progress;
+	void *progress_data;
+};
+
+/* Type ids of nft's own datatypes, which only `nft list` looks at: enum datatypes in nftables' include/datatype.h. */
+#define DATATYPE_IPV4	 7u
+#define DATATYPE_IPV6	 8u
+#define DATATYPE_SERVICE 13u
+
+/* ---- nft_encode.c: messages into a buffer that grows ---- */
+
+/* A transaction being written. Zero-initialise; free with batch_done(). */
+struct batch {
+	struct netlink *netlink; /* gives sequence numbers */
+	char *data;
+	size_t used;
+	size_t capacity;
+	uint32_t first_sequence;
+	/* For message number i, counted from first_sequence: what it is about. */
+	struct batch_note {
+		const char *what; /* "set", borrowed and static */
+		const char *name; /* borrowed from a ruleset, or NULL */
+		uint32_t origin;
+	} * notes;
+	size_t note_count;
+	size_t note_capacity;
+};
+
+void batch_begin(struct batch *batch, struct netlink *netlink, uint32_t generation);
+void batch_end(struct batch *batch);
+void batch_done(struct batch *batch);
+
+void batch_add_table(struct batch *batch, const struct ruleset *ruleset);
+void batch_update_table(struct batch *batch, const struct ruleset *ruleset);
+void batch_delete_table(struct batch *batch);
+void batch_add_counter(struct batch *batch, const struct counter *counter);
+void batch_delete_object(struct batch *batch, const char *name, uint32_t type);
+void batch_delete_flowtable(struct batch *batch, const char *name);
+void batch_add_chain(struct batch *batch, const struct chain *chain);
+void batch_delete_chain(struct batch *batch, const struct chain *chain);
+/* Deletes all rules of a chain. */
+void batch_flush_chain(struct batch *batch, const struct chain *chain);
+void batch_add_rules(struct batch *batch, const struct chain *chain);
+void batch_add_set(struct batch *batch, const struct set *set, uint32_t id);
+void batch_delete_set(struct batch *batch, const struct set *set);
+void batch_flush_set(struct batch *batch, const struct set *set);
+/* `which` are elements of `set` (a map's targets are found by their first key), or all of them. */
+void batch_add_elements(struct batch *batch, const struct set *set, const struct intervals *which);
+void batch_delete_elements(struct batch *batch, const struct set *set, const struct intervals *which);
+
+/* ---- nft_decode.c: messages into the model ---- */
+
+/* Each takes one message of a dump and appends to `ruleset`; what has no words in the model becomes opaque. 0, or
+ * -EBADMSG where the message is not what the kernel sends. Messages about other tables are ignored. */
+int decode_table(struct ruleset *ruleset, const struct nlmsghdr *message);
+int decode_counter(struct ruleset *ruleset, const struct nlmsghdr *message);
+int decode_flowtable(struct ruleset *ruleset, const struct nlmsghdr *message);
+int decode_chain(struct ruleset *ruleset, const struct nlmsghdr *message);
+int decode_set(struct ruleset *ruleset, const struct nlmsghdr *message);
+int decode_rule(struct ruleset *ruleset, const struct nlmsghdr *message);
+
+/* Elements come in many messages: collected first, understood at the end. Zero-initialise; free with elements_done().
+ */
+struct elements {
+	struct set *set;
+	/* Each key with `origin` 0 for the end of an interval (exclusive) and 1 for a start. */
+	struct intervals keys;
+	struct element_target {
+		struct value key;
+		struct target target;
+	} * targets;
+	size_t target_count;
+	size_t target_capacity;
+	bool catch_all;
+	bool strange; /* timeouts, expressions, ranges in one element: not ours */
+};
+
+int decode_elements(struct elements *elements, const struct nlmsghdr *message);
+void elements_finish(struct elements *elements);
+void elements_done(struct elements *elements);
+
+/* The comment in an object's userdata (type, length, text), or NULL. The caller frees it. */
+char *decode_comment(const struct nlattr *userdata, uint8_t type);

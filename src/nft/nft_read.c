@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Reading our table so that it is one state: the generation before, each message's own mark of the generation, the
+ * generation after. Any difference, or a torn dump, throws everything away (netlink-pitfalls 5.1).
+ */
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "nft_private.h"
+
+int nft_open(struct nft **ret, struct err *err)
+{
+	struct netlink *netlink;
+	int r = netlink_open(NETLINK_NETFILTER, &netlink, err);
+
+	if (r < 0)
+		return r;
+	*ret = mem_zero(1, sizeof(**ret));
+	(*ret)->netlink = netlink;
+	return 0;
+}
+
+struct nft *nft_open_transport(const struct transport *transport)
+{
+	struct nft *nft = mem_zero(1, sizeof(*nft));
+
+	nft->netlink = netlink_open_transport(transport);
+	return nft;
+}
+
+void nft_close(struct nft *nft)
+{
+	if (!nft)
+		return;
+	netlink_close(nft->netlink);
+	free(nft);
+}
+
+void nft_set_progress(struct nft *nft, nft_progress *progress, void *data)
+{
+	nft->progress = progress;
+	nft->progress_data = data;
+}
+
+/* -------------------------------------------------------------------------------------------------------- one query
+ * --- */
+
+/* Large enough for a header and three names of 255 bytes. */
+#define REQUEST_ROOM 1024
+
+struct query {
+	struct nft *nft;
+	struct ruleset *ruleset;
+	struct elements *elements;
+	int (*decode)(struct ruleset *ruleset, const struct nlmsghdr *message);
+	uint16_t generation; /* the low bits, which each message carries */
+	size_t done;	     /* elements of all sets so far, for progress */
+};
+
+static int hear(void *data, const struct nlmsghdr *message)
+{
+	struct query *query = data;
+	const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
+	int r;
+
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(*header) || message->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
+		return -EBADMSG;
+	/* Flags of the message miss changes in dumps of elements; this does not. */
+	if (be16toh(header->res_id) != query->generation)
+		return -EINTR;
+	if (!query->elements)
+		return query->decode(query->ruleset, message);
+	size_t before = query->elements->keys.count;
+
+	r = decode_elements(query->elements, message);
+	query->done += query->elements->keys.count - before;
+	if (query->nft->progress)
+		query->nft->progress(query->nft->progress_data, query->done);
+	return r;
+}
+
+static struct nlmsghdr *request_begin(
+	struct query *query, char *buffer, uint16_t type, uint16_t flags, uint16_t table_attribute)
+{
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
+
+	request->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
+	request->nlmsg_flags = NLM_F_REQUEST | flags;
+	request->nlmsg_seq = netlink_sequence(query->nft->netlink);
+	*header = (struct nfgenmsg){.nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0};
+	if (table_attribute)
+		mnl_attr_put_strz(request, table_attribute, TABLE_NAME);
+	return request;
+}
+
+/* The kernel filters by the table where it can: nobody else's sets or rules are sent to us. */
+static int query_dump(struct query *query, uint16_t type, uint16_t table_attribute,
+	int (*decode)(struct ruleset *, const struct nlmsghdr *), struct err *err)
+{
+	char buffer[REQUEST_ROOM];
+	struct nlmsghdr *request = request_begin(query, buffer, type, NLM_F_DUMP, table_attribute);
+
+	query->decode = decode;
+	return netlink_request(query->nft->netlink, request, hear, query, err);
+}
+
+static int query_table(struct query *query, struct err *err)
+{
+	char buffer[REQUEST_ROOM];
+	struct nlmsghdr *request = request_begin(query, buffer, NFT_MSG_GETTABLE, NLM_F_ACK, NFTA_TABLE_NAME);
+	int r;
+
+	query->decode = decode_table;
+	r = netlink_request(query->nft->netlink, request, hear, query, err);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int query_elements(struct query *query, struct set *set, struct err *err)
+{
+	char buffer[REQUEST_ROOM];
+	struct nlmsghdr *request =
+		request_begin(query, buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFTA_SET_ELEM_LIST_TABLE);
+	struct elements elements = {.set = set, .keys.width = set->elements.width};
+	int r;
+
+	/* What is in a set that must go anyway is of no interest, and may not have our keys. */
+	if (set->opaque)
+		return 0;
+	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set->name);
+	query->elements = &elements;
+	r = netlink_request(query->nft->netlink, request, hear, query, err);
+	query->elements = NULL;
+	if (r == 0)
+		elements_finish(&elements);
+	elements_done(&elements);
+	return r;
+}
+
+static int explain(int r, struct err *err)
+{
+	if (r == -EPERM)
+		err_hint(err, "run as root, or with CAP_NET_ADMIN: the kernel needs it even to read a ruleset");
+	if (r == -EOPNOTSUPP || r == -EINVAL)
+		err_hint(err,
+			"this kernel seems to have no nf_tables: load it with `modprobe nf_tables`, or use a kernel "
+			"with CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET");
+	return r;
+}
+
+/* ------------------------------------------------------------------------------------------------------- generation
+ * --- */
+
+static int hear_generation(void *data, const struct nlmsghdr *message)
+{
+	const struct nlattr *table[NFTA_GEN_MAX + 1];
+	uint32_t generation;
+
+	if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN) ||
+		mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
+		return -EBADMSG;
+	netlink_attributes(mnl_nlmsg_get_payload_offset(message, sizeof(struct nfgenmsg)),
+		mnl_nlmsg_get_payload_len(message) - MNL_ALIGN(sizeof(struct nfgenmsg)), table, ARRAY_SIZE(table));
+	/* The kernel counts past 0 (nf_tables_commit), and 0 in a batch would mean "do not check". */
+	if (!netlink_u32(table[NFTA_GEN_ID], &generation) || generation == 0)
+		return -EBADMSG;
+	*(uint32_t *)data = generation;
+	return 0;
+}
+
+int nft_generation(struct nft *nft, uint32_t *ret, struct err *err)
+{
+	char buffer[REQUEST_ROOM];
+	struct query query = {.nft = nft};
+	struct nlmsghdr *request = request_begin(&query, buffer, NFT_MSG_GETGEN, NLM_F_ACK, 0);
+	uint32_t generation = 0;
+	int r = netlink_request(nft->netlink, request, hear_generation, &generation, err);
+
+	if (r == 0 && generation == 0)
+		r = -EBADMSG;
+	if (r < 0) {
+		if (err && !err->code)
+			err_set(err, -r, ERR_NETLINK, "the kernel gave no generation of its ruleset: %s", strerror(-r));
+		err_prefix(err, "reading nf_tables");
+		return explain(r, err);
+	}
+	*ret = generation;
+	return 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- reading
+ * --- */
+
+static int read_table(struct query *query, struct err *err)
+{
+	static const struct {
+		uint16_t type;
+		uint16_t attribute;
+		int (*decode)(struct ruleset *, const struct nlmsghdr *);
+	} dumps[] = {
+		{NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, decode_chain},
+		{NFT_MSG_GETRULE, NFTA_RULE_TABLE, decode_rule},
+		{NFT_MSG_GETSET, NFTA_SET_TABLE, decode_set},
+		{NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, decode_counter},
+		{NFT_MSG_GETFLOWTABLE, NFTA_FLOWTABLE_TABLE, decode_flowtable},
+	};
+	int r = query_table(query, err);
+
+	if (r < 0 || !query->ruleset->present)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(dumps); i++) {
+		r = query_dump(query, dumps[i].type, dumps[i].attribute, dumps[i].decode, err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < query->ruleset->set_count; i++) {
+		r = query_elements(query, &query->ruleset->sets[i], err);
+		if (r < 0)
+			return r;
+	}
+	ruleset_unlabel(query->ruleset);
+	return 0;
+}
+
+/* One try. -EINTR: something changed meanwhile. */
+static int read_once(struct nft *nft, struct snapshot *ret, struct err *err)
+{
+	struct query query = {.nft = nft};
+	uint32_t before;
+	uint32_t after;
+	int r = nft_generation(nft, &before, err);
+
+	if (r < 0)
+		return r;
+	query.generation = (uint16_t)before;
+	query.ruleset = ruleset_new();
+	r = read_table(&query, err);
+	if (r == 0)
+		r = nft_generation(nft, &after, err);
+	if (r == 0 && before != after)
+		r = -EINTR;
+	/* Something that was listed is gone already: a change as well. */
+	if (r == -ENOENT)
+		r = -EINTR;
+	if (r < 0) {
+		ruleset_free(query.ruleset);
+		return r;
+	}
+	*ret = (struct snapshot){query.ruleset, before};
+	return 0;
+}
+
+static double now_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+int nft_read(struct nft *nft, struct snapshot *ret, struct err *err)
+{
+	double deadline = now_seconds() + NFT_READ_SECONDS;
+	long pause = 200000; /* nanoseconds */
+	int r;
+
+	for (;;) {
+		struct err reason = {0};
+
+		r = read_once(nft, ret, &reason);
+		if (r != -EINTR && r != -ENOBUFS) {
+			if (r < 0 && !reason.code)
+				err_set(&reason, -r, ERR_NETLINK, "the kernel's answer was not understood: %s",
+					strerror(-r));
+			if (r < 0 && err)
+				*err = reason;
+			return explain(r, err);
+		}
+		if (now_seconds() > deadline)
+			break;
+		/* Growing, and never the same as the other's rhythm. */
+		nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+		pause = pause < 20000000 ? pause * 3 / 2 + 7919 : 7000000;
+	}
+	err_set(err, EAGAIN, ERR_NETLINK,
+		"the kernel's ruleset changed during every attempt to read it, for %d seconds", NFT_READ_SECONDS);
+	err_hint(err, "find out who changes it: `nft monitor`");
+	return -EAGAIN;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "policy_private.h"
+
+static const char *const tls_words[] = {[TLS_REQUIRED] = "required", [TLS_OPTIONAL] = "optional", [TLS_OFF] = "off"};
+static const char *const loopback_words[] = {
+	[LOOPBACK_ALLOW] = "allow", [LOOPBACK_TLS] = "tls", [LOOPBACK_DENY] = "deny"};
+static const char *const admin_tls_words[] = {[ADMIN_TLS_REQUIRED] = "required", [ADMIN_TLS_OFF] = "off"};
+static const char *const server_words[] = {[SERVER_EXPECTED] = "expected", [SERVER_OPTIONAL] = "optional"};
+static const char *const log_words[] = {[LOG_NONE] = "none", [LOG_SAMPLED] = "sampled", [LOG_ALL] = "all"};
+static const char *const routed_words[] = {
+	[ROUTED_CONTAINERS] = "containers", [ROUTED_ALL] = "all", [ROUTED_NONE] = "none"};
+
+const char *tls_mode_name(enum tls_mode mode)
+{
+	return tls_words[mode];
+}
+
+const char *loopback_mode_name(enum loopback_mode mode)
+{
+	return loopback_words[mode];
+}
+
+const char *admin_tls_mode_name(enum admin_tls_mode mode)
+{
+	return admin_tls_words[mode];
+}
+
+const char *server_mode_name(enum server_mode mode)
+{
+	return server_words[mode];
+}
+
+const char *log_mode_name(enum log_mode mode)
+{
+	return log_words[mode];
+}
+
+const char *routed_mode_name(enum routed_mode mode)
+{
+	return routed_words[mode];
+}
+
+#define TEXT(type, option, form, member)                                                                               \
+	{                                                                                                              \
+		.name = option, .kind = form, .value = offsetof(struct type, member),                                  \
+		.origin = offsetof(struct type, member##_origin)                                                       \
+	}
+#define PORT(option, member, least)                                                                                    \
+	{                                                                                                              \
+		.name = option, .kind = OPTION_PORT, .value = offsetof(struct service, member),                        \
+		.origin = offsetof(struct service, member##_origin), .minimum = (least), .maximum = 65535              \
+	}
+#define LIST(type, option, form, member)                                                                               \
+	{                                                                                                              \
+		.name = option, .kind = form, .value = offsetof(struct type, member),                                  \
+		.origin = offsetof(struct type, member) + offsetof(struct source_list, origin)                         \
+	}
+#define CHOICE(option, member)                                                                                         \
+	{                                                                                                              \
+		.name = option, .kind = OPTION_CHOICE, .value = offsetof(struct environment, member),                  \
+		.origin = offsetof(struct environment, member##_origin), .words = member##_words,                      \
+		.word_count = ARRAY_SIZE(member##_words)                                                               \
+	}
+#define COUNT(option, member, origin_member, most)                                                                     \
+	{                                                                                                              \
+		.name = option, .kind = OPTION_COUNT, .value = offsetof(struct environment, member),                   \
+		.origin = offsetof(struct environment, origin_member), .maximum = (most)                               \
+	}
+
+static const struct option_schema top_options[] = {
+	TEXT(policy, "default_environment", OPTION_NAME, default_environment),
+};
+
+static const struct option_schema service_options[] = {
+	PORT("port", port, 1),
+	PORT("tls_port", tls_port, 0),
+	PORT("admin_port", admin_port, 0),
+	PORT("memcached_port", memcached_port, 0),
+	TEXT(service, "flagfile", OPTION_PATH, flagfile),
+	TEXT(service, "unit", OPTION_UNIT, unit),
+};
+
+static const struct option_schema network_options[] = {
+	LIST(network, "sources", OPTION_SOURCES, sources),
+};
+
+static const struct option_schema environment_options[] = {
+	CHOICE("tls", tls),
+	LIST(environment, "clients", OPTION_SOURCES, clients),
+	LIST(environment, "admins", OPTION_SOURCES, admins),
+	LIST(environment, "memcached_clients", OPTION_SOURCES, memcached_clients),
+	LIST(environment, "bind", OPTION_ADDRESSES, bind),
+	LIST(environment, "admin_bind", OPTION_ADDRESSES, admin_bind),
+	CHOICE("loopback", loopback),
+	CHOICE("admin_tls", admin_tls),
+	COUNT("max_connections_per_source", max_connections_per_source, max_connections_origin, 1000000),
+	COUNT("new_connections_per_second", new_connections_per_second, new_connections_origin, 1000000),
+	CHOICE("server", server),
+	CHOICE("log", log),
+	CHOICE("routed", routed),
+};
+
+const struct section_schema policy_sections[SECTION_KINDS] = {
+	[SECTION_TOP] = {"", false, top_options, ARRAY_SIZE(top_options)},
+	[SECTION_SERVICE] = {"service", false, service_options, ARRAY_SIZE(service_options)},
+	[SECTION_NETWORK] = {"network", true, network_options, ARRAY_SIZE(network_options)},
+	[SECTION_ENVIRONMENT] = {"environment", true, environment_options, ARRAY_SIZE(environment_options)},
+};
+
+_Static_assert(ARRAY_SIZE(environment_options) <= SECTION_MAX_OPTIONS, "raise SECTION_MAX_OPTIONS");
+_Static_assert(sizeof(enum tls_mode) == sizeof(unsigned int), "OPTION_CHOICE stores an unsigned int");
+
+const struct option_schema *option_find(enum section_kind kind, const char *name)
+{
+	const struct section_schema *section = &policy_sections[kind];
+
+	for (unsigned int i = 0; i < section->option_count; i++)
+		if (strcmp(section->options[i].name, name) == 0)
+			return &section->options[i];
+	return NULL;
+}
+
+void option_names(enum section_kind kind, struct text *text)
+{
+	const struct section_schema *section = &policy_sections[kind];
+
+	for (unsigned int i = 0; i < section->option_count; i++)
+		text_printf(text, "%s%s",
+			i == 0				 ? ""
+			: i + 1 == section->option_count ? " and "
+							 : ", ",
+			section->options[i].name);
+}
+
+unsigned int name_tolerance(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length < 3 ? 0 : length < 5 ? 1 : 2;
+}
+
+static unsigned int least(unsigned int a, unsigned int b)
+{
+	return a < b ? a : b;
+}
+
+unsigned int name_distance(const char *a, const char *b, unsigned int limit)
+{
+	/* Row i holds the distances of a's first i letters to each beginning of b; a swap looks two rows back. */
+	unsigned int rows[3][POLICY_MAX_NAME + 1];
+	size_t length_a = strlen(a);
+	size_t length_b = strlen(b);
+
+	if (length_a > POLICY_MAX_NAME || length_b > POLICY_MAX_NAME || length_a > length_b + limit ||
+		length_b > length_a + limit)
+		return limit + 1;
+	for (size_t j = 0; j <= length_b; j++)
+		rows[0][j] = (unsigned int)j;
+	for (size_t i = 1; i <= length_a; i++) {
+		unsigned int *row = rows[i % 3];
+		const unsigned int *above = rows[(i - 1) % 3];
+		const unsigned int *over = rows[(i + 1) % 3]; /* i - 2 */
+
+		row[0] = (unsigned int)i;
+		for (size_t j = 1; j <= length_b; j++) {
+			row[j] = least(above[j - 1] + (a[i - 1] != b[j - 1]), least(above[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				row[j] = least(row[j], over[j - 2] + 1);
+		}
+	}
+	return least(rows[length_a % 3][length_b], limit + 1);
+}
+
+/* No name can be taken for an address by interval_parse(): that wants a digit, a colon or a bracket, of which a name
+ * begins with none and holds no colon. */
+int name_check(const char *name, char *why)
+{
+	static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+	static const char others[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789.-";
+
+	if (strlen(name) > POLICY_MAX_NAME) {
+		snprintf(why, INTERVAL_WHY, "'%.32s...' is too long for a name: write at most %u letters", name,
+			POLICY_MAX_NAME);
+		return -EINVAL;
+	}
+	if (!name[0] || !strchr(first, name[0]) || strspn(name, others) != strlen(name)) {
+		snprintf(why, INTERVAL_WHY,
+			"'%.64s' is not a name: write letters, digits, '_', '-' and '.', beginning with a letter or "
+			"'_'",
+			name);
+		return -EINVAL;
+	}
+	return 0;
+}

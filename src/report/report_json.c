@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+#include <time.h>
+
+#include "json.h"
+#include "report.h"
+
+const struct renderer *report_renderer(const char *name)
+{
+	static const struct renderer *const all[] = {&report_text, &report_json};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (strcmp(all[i]->name, name) == 0)
+			return all[i];
+	return NULL;
+}
+
+static void head(struct json *json, const struct report_style *style, const char *environment)
+{
+	json_object_begin(json, NULL);
+	json_number(json, "schema", REPORT_SCHEMA);
+	json_string(json, "command", style->command);
+	json_string(json, "version", DFLYGUARD_VERSION);
+	json_string(json, "environment", environment);
+}
+
+static void tail(struct json *json)
+{
+	json_object_end(json);
+	json_finish(json);
+}
+
+static void place(struct json *json, const struct policy *policy, uint32_t origin)
+{
+	struct srcloc where = policy && origin ? policy_place(policy, origin) : (struct srcloc){0};
+	_cleanup_free_ char *text = where.file ? mem_format("%s:%u", where.file, where.line) : NULL;
+
+	json_string(json, "policy", text);
+}
+
+static void side(struct json *json, const char *name, const struct text *text)
+{
+	json_string(json, name, text->length ? text_string(text) : NULL);
+}
+
+static void write_change(struct json *json, const struct policy *policy, const struct change *change)
+{
+	_cleanup_text_ struct text object = {0};
+	_cleanup_text_ struct text expected = {0};
+	_cleanup_text_ struct text observed = {0};
+
+	change_object_text(change, &object);
+	change_expected_text(change, &expected);
+	change_observed_text(change, &observed);
+	json_object_begin(json, NULL);
+	json_string(json, "kind", change_kind_name(change->kind));
+	json_string(json, "object", text_string(&object));
+	side(json, "expected", &expected);
+	side(json, "observed", &observed);
+	place(json, policy, change->origin);
+	json_object_end(json);
+}
+
+static void changes(const struct report_style *style, const struct report_changes *report)
+{
+	struct json json = {.stream = style->stream, .indented = true};
+
+	head(&json, style, report->environment);
+	json_bool(&json, "applied", report->applied);
+	json_bool(&json, "dry_run", !report->write);
+	json_number(&json, "sources", report->sources);
+	json_array_begin(&json, "changes");
+	for (size_t i = 0; i < report->changes->count; i++)
+		write_change(&json, report->policy, &report->changes->changes[i]);
+	json_array_end(&json);
+	tail(&json);
+}
+
+static void since(struct json *json, uint64_t seconds)
+{
+	char text[32];
+	time_t when = (time_t)seconds;
+	struct tm broken_down;
+
+	if (!seconds || !gmtime_r(&when, &broken_down)) {
+		json_null(json, "since");
+		return;
+	}
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &broken_down);
+	json_string(json, "since", text);
+}
+
+static void status(const struct report_style *style, const struct report_status *report)
+{
+	const struct ruleset *observed = report->observed;
+	struct json json = {.stream = style->stream, .indented = true};
+
+	head(&json, style, observed->environment);
+	json_bool(&json, "in_force", report->in_force);
+	json_string(&json, "why_not", report->why_not);
+	since(&json, observed->since);
+	if (report->conforming == CONFORMING_UNKNOWN)
+		json_null(&json, "conforming");
+	else
+		json_bool(&json, "conforming", report->conforming == CONFORMING_YES);
+	json_number(&json, "differences", report->differences);
+	json_string(&json, "policy", report->policy_path);
+	json_number(&json, "sources", report->sources);
+	json_object_begin(&json, "counters");
+	for (size_t i = 0; i < observed->counter_count; i++) {
+		json_object_begin(&json, observed->counters[i].name);
+		json_number(&json, "packets", observed->counters[i].packets);
+		json_number(&json, "bytes", observed->counters[i].bytes);
+		json_object_end(&json);
+	}
+	json_object_end(&json);
+	tail(&json);
+}
+
+static void write_diagnostics(struct json *json, const char *name, const struct diagnostics *diagnostics)
+{
+	json_array_begin(json, name);
+	for (size_t i = 0; diagnostics && i < diagnostics->count; i++) {
+		const struct diagnostic *item = &diagnostics->items[i];
+
+		json_object_begin(json, NULL);
+		json_string(json, "file", item->file);
+		if (item->line)
+			json_number(json, "line", item->line);
+		else
+			json_null(json, "line");
+		json_string(json, "message", item->message);
+		json_object_end(json);
+	}
+	json_array_end(json);
+}
+
+static void write_environment(struct json *json, const struct policy *policy, const struct environment *e)
+{
+	struct intervals v4 = {.width = WIDTH_IPV4};
+	struct intervals v6 = {.width = WIDTH_IPV6};
+
+	policy_resolve(policy, &e->clients, &v4, &v6, NULL, NULL);
+	json_object_begin(json, NULL);
+	json_string(json, "name", e->name);
+	json_string(json, "tls", tls_mode_name(e->tls));
+	json_string(json, "loopback", loopback_mode_name(e->loopback));
+	json_string(json, "admin_tls", admin_tls_mode_name(e->admin_tls));
+	json_string(json, "routed", routed_mode_name(e->routed));
+	json_number(json, "clients", v4.count + v6.count);
+	place(json, policy, e->origin);
+	json_object_end(json);
+	intervals_done(&v4);
+	intervals_done(&v6);
+}
+
+static void check(const struct report_style *style, const struct report_check *report)
+{
+	const struct policy *policy = report->policy;
+	struct json json = {.stream = style->stream, .indented = true};
+
+	head(&json, style, report->environment ? report->environment->name : policy->default_environment);
+	json_bool(&json, "valid", true);
+	json_string(&json, "policy", policy->path);
+	json_number(&json, "sources", policy->source_count);
+	json_array_begin(&json, "environments");
+	for (size_t i = 0; i < policy->environment_count; i++)
+		if (!report->environment || report->environment == &policy->environments[i])
+			write_environment(&json, policy, &policy->environments[i]);
+	json_array_end(&json);
+	write_diagnostics(&json, "notes", report->notes);
+	tail(&json);
+}
+
+static void error(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,
+	const char *environment)
+{
+	const struct diagnostic *first = diagnostics && diagnostics->count ? &diagnostics->items[0] : NULL;
+	struct json json = {.stream = style->stream, .indented = true};
+	const char *file = first ? first->file : err->file[0] ? err->file : NULL;
+	unsigned int line = first ? first->line : err->line;
+
+	head(&json, style, environment);
+	json_object_begin(&json, "error");
+	json_string(&json, "message", first ? first->message : err->message);
+	json_string(&json, "file", file);
+	if (file && line)
+		json_number(&json, "line", line);
+	else
+		json_null(&json, "line");
+	json_string(&json, "hint", err->hint[0] ? err->hint : NULL);
+	json_object_end(&json);
+	write_diagnostics(&json, "diagnostics", diagnostics);
+	if (diagnostics && diagnostics->suppressed)
+		json_number(&json, "suppressed", diagnostics->suppressed);
+	tail(&json);
+}
+
+const struct renderer report_json = {
+	.name = "json", .changes = changes, .status = status, .check = check, .error = error};

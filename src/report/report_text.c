@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "report.h"
+
+#define RED    "\033[31m"
+#define GREEN  "\033[32m"
+#define YELLOW "\033[33m"
+#define BLUE   "\033[34m"
+#define BOLD   "\033[1m"
+#define DIM    "\033[2m"
+#define RESET  "\033[0m"
+
+/* Elements of one set that are shown without --verbose. */
+#define ELEMENTS_SHOWN 12
+/* Where the policy's place is put, if what stands before it is shorter. */
+#define PLACE_COLUMN 84
+
+static const char *paint(const struct report_style *style, const char *color)
+{
+	return style->color ? color : "";
+}
+
+/* Names and texts of the kernel may hold anything, but a terminal obeys some of it. */
+static void print_clean(FILE *stream, const char *text)
+{
+	for (const unsigned char *byte = (const unsigned char *)text; *byte; byte++) {
+		if (*byte < 0x20 || *byte == 0x7f)
+			fprintf(stream, "\\x%02x", *byte);
+		else
+			fputc(*byte, stream);
+	}
+}
+
+static const char *plural(size_t count, const char *one, const char *many)
+{
+	return count == 1 ? one : many;
+}
+
+/* ------------------------------------------------------------------------------------------------------- changes ---
+ */
+
+static const char *kind_color(const struct report_style *style, enum change_kind kind)
+{
+	switch (kind) {
+	case CHANGE_ADD:
+		return paint(style, GREEN);
+	case CHANGE_REMOVE:
+		return paint(style, RED);
+	case CHANGE_CHANGE:
+		return paint(style, YELLOW);
+	case CHANGE_MOVE:
+		return paint(style, BLUE);
+	}
+	abort();
+}
+
+static char kind_sign(enum change_kind kind)
+{
+	switch (kind) {
+	case CHANGE_ADD:
+		return '+';
+	case CHANGE_REMOVE:
+		return '-';
+	case CHANGE_CHANGE:
+		return '~';
+	case CHANGE_MOVE:
+		return '>';
+	}
+	abort();
+}
+
+static void print_place(const struct report_style *style, const struct policy *policy, uint32_t origin, int column)
+{
+	struct srcloc where = policy && origin ? policy_place(policy, origin) : (struct srcloc){0};
+
+	if (where.file)
+		fprintf(style->stream, "%*s%s%s:%u%s", column < PLACE_COLUMN ? PLACE_COLUMN - column : 2, "",
+			paint(style, DIM), where.file, where.line, paint(style, RESET));
+	fputc('\n', style->stream);
+}
+
+static void print_line(const struct report_style *style, enum change_kind kind, char sign, int indent,
+	const char *label, const char *detail)
+{
+	fprintf(style->stream, "  %s%c%s %*s%s%s", kind_color(style, kind), sign, paint(style, RESET), indent, "",
+		label, *detail ? "  " : "");
+	print_clean(style->stream, detail);
+}
+
+/* "rule 3" under its chain, "chain judge" by itself. */
+static void print_change(const struct report_style *style, const struct policy *policy, const struct change *change)
+{
+	_cleanup_text_ struct text object = {0};
+	_cleanup_text_ struct text expected = {0};
+	_cleanup_text_ struct text observed = {0};
+	_cleanup_text_ struct text label = {0};
+	bool nested = change->object == OBJECT_RULE && change->kind == CHANGE_ADD && change->expected_chain &&
+		      !change->observed_chain->name;
+	int indent = nested ? 4 : 0;
+
+	change_object_text(change, &object);
+	change_expected_text(change, &expected);
+	change_observed_text(change, &observed);
+	if (nested)
+		text_printf(&label, "rule %zu", change->expected_index + 1);
+	else
+		text_printf(&label, "%-26s", text_string(&object));
+
+	if (change->kind == CHANGE_CHANGE && observed.length) {
+		fprintf(style->stream, "  %s~%s ", kind_color(style, CHANGE_CHANGE), paint(style, RESET));
+		print_clean(style->stream, text_string(&object));
+		print_place(style, policy, change->origin, 4 + (int)object.length);
+		print_line(style, CHANGE_REMOVE, '-', 4, "", text_string(&observed));
+		fputc('\n', style->stream);
+		print_line(style, CHANGE_ADD, '+', 4, "", text_string(&expected));
+		fputc('\n', style->stream);
+		return;
+	}
+	const struct text *detail = change->kind == CHANGE_REMOVE ? &observed : &expected;
+	const char *shown =
+		change->object == OBJECT_TABLE || change->object == OBJECT_COUNTER ? "" : text_string(detail);
+
+	if (change->object == OBJECT_COUNTER && change->counter->comment)
+		shown = change->counter->comment;
+	print_line(style, change->kind, kind_sign(change->kind), indent, text_string(&label), shown);
+	if (change->kind == CHANGE_MOVE)
+		fprintf(style->stream, ", now rule %zu", change->observed_index + 1);
+	print_place(
+		style, policy, change->origin, 4 + indent + (int)label.length + (*shown ? 2 + (int)strlen(shown) : 0));
+}
+
+static bool same_run(const struct change *a, const struct change *b)
+{
+	return a->object == OBJECT_ELEMENT && b->object == OBJECT_ELEMENT && a->expected_set == b->expected_set &&
+	       a->kind == b->kind;
+}
+
+static void print_changes(const struct report_style *style, const struct report_changes *report)
+{
+	const struct changeset *changes = report->changes;
+	char number[32];
+
+	for (size_t i = 0; i < changes->count;) {
+		size_t end = i + 1;
+
+		while (end < changes->count && same_run(&changes->changes[i], &changes->changes[end]))
+			end++;
+		size_t shown = !style->verbose && end - i > ELEMENTS_SHOWN ? ELEMENTS_SHOWN - 1 : end - i;
+
+		for (size_t k = i; k < i + shown; k++)
+			print_change(style, report->policy, &changes->changes[k]);
+		if (shown < end - i)
+			fprintf(style->stream, "  %s%c%s ... and %s more of %s (--verbose shows all)\n",
+				kind_color(style, changes->changes[i].kind), kind_sign(changes->changes[i].kind),
+				paint(style, RESET), format_count(number, end - i - shown),
+				changes->changes[i].expected_set->name);
+		i = end;
+	}
+}
+
+static void print_totals(const struct report_style *style, const struct changeset *changes)
+{
+	static const char *const words[] = {[CHANGE_ADD] = "to add",
+		[CHANGE_REMOVE] = "to remove",
+		[CHANGE_CHANGE] = "to change",
+		[CHANGE_MOVE] = "to move"};
+	static const enum change_kind order[] = {CHANGE_ADD, CHANGE_CHANGE, CHANGE_MOVE, CHANGE_REMOVE};
+	size_t counts[ARRAY_SIZE(words)] = {0};
+	const char *between = "";
+	char number[32];
+
+	for (size_t i = 0; i < changes->count; i++)
+		counts[changes->changes[i].kind]++;
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		if (!counts[order[i]])
+			continue;
+		fprintf(style->stream, "%s%s %s", between, format_count(number, counts[order[i]]), words[order[i]]);
+		between = ", ";
+	}
+}
+
+static void changes(const struct report_style *style, const struct report_changes *report)
+{
+	FILE *stream = style->stream;
+	char number[32];
+
+	if (style->quiet)
+		return;
+	if (report->environment)
+		fprintf(stream, "%senvironment %s%s, %s, %s %s allowed\n", paint(style, BOLD), report->environment,
+			paint(style, RESET), report->policy->path, format_count(number, report->sources),
+			plural(report->sources, "source", "sources"));
+	if (report->changes->count) {
+		fputc('\n', stream);
+		print_changes(style, report);
+		fputc('\n', stream);
+	}
+	if (!report->changes->count) {
+		fprintf(stream,
+			report->environment ? "%sNothing to do%s: the kernel's table is what the policy says.\n"
+					    : "%sNothing to do%s: there is no table inet " TABLE_NAME ".\n",
+			paint(style, GREEN), paint(style, RESET));
+		return;
+	}
+	if (!report->write) {
+		print_totals(style, report->changes);
+		fprintf(stream, ". %sNothing was changed%s: this is a plan, `dflyguard apply` does it.\n",
+			paint(style, YELLOW), paint(style, RESET));
+		return;
+	}
+	fprintf(stream, "%s%s%s in one transaction and read back: nothing differs. (%.0f ms", paint(style, GREEN),
+		report->environment ? "Applied" : "Removed", paint(style, RESET), report->seconds * 1000);
+	if (report->redone)
+		fprintf(stream, "; begun again %u %s, because somebody else changed the ruleset meanwhile",
+			report->redone, plural(report->redone, "time", "times"));
+	fputs(")\n", stream);
+}
+
+/* --------------------------------------------------------------------------------------------------------- status ---
+ */
+
+static void print_since(const struct report_style *style, const struct report_status *report)
+{
+	char text[64];
+	time_t when = (time_t)report->observed->since;
+	struct tm broken_down;
+	uint64_t seconds = report->now > report->observed->since ? report->now - report->observed->since : 0;
+
+	if (!report->observed->since || !gmtime_r(&when, &broken_down))
+		return;
+	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &broken_down);
+	fprintf(style->stream, " since %s", text);
+	if (seconds >= 86400)
+		fprintf(style->stream, " (%" PRIu64 " days)", seconds / 86400);
+	else if (seconds >= 3600)
+		fprintf(style->stream, " (%" PRIu64 " h %" PRIu64 " min)", seconds / 3600, seconds / 60 % 60);
+	else if (seconds >= 60)
+		fprintf(style->stream, " (%" PRIu64 " min)", seconds / 60);
+	else
+		fprintf(style->stream, " (%" PRIu64 " s)", seconds);
+}
+
+static void print_conforming(const struct report_style *style, const struct report_status *report)
+{
+	char number[32];
+
+	switch (report->conforming) {
+	case CONFORMING_YES:
+		fprintf(style->stream, "  policy     %sas %s says%s\n", paint(style, GREEN), report->policy_path,
+			paint(style, RESET));
+		return;
+	case CONFORMING_NO:
+		fprintf(style->stream, "  policy     %s%s %s from %s%s: `dflyguard plan` shows %s\n", paint(style, RED),
+			format_count(number, report->differences),
+			plural(report->differences, "difference", "differences"), report->policy_path,
+			paint(style, RESET), plural(report->differences, "it", "them"));
+		return;
+	case CONFORMING_UNKNOWN:
+		fprintf(style->stream, "  policy     not compared: %s\n", report->unknown_why);
+		return;
+	}
+	abort();
+}
+
+static void print_ports(const struct report_style *style, const struct ruleset *observed)
+{
+	const struct set *services = ruleset_set(observed, "services");
+
+	if (!services || services->elements.count == 0 || !services->targets)
+		return;
+	fputs("  ports      ", style->stream);
+	for (size_t i = 0; i < services->elements.count; i++)
+		fprintf(style->stream, "%s%" PRIu64 " %s", i ? ", " : "",
+			intervals_get(&services->elements, i).first.lo,
+			services->targets[i].chain ? services->targets[i].chain : "?");
+	fputc('\n', style->stream);
+}
+
+static void status(const struct report_style *style, const struct report_status *report)
+{
+	const struct ruleset *observed = report->observed;
+	FILE *stream = style->stream;
+	char number[32];
+	char bytes[32];
+
+	if (style->quiet)
+		return;
+	if (!report->in_force) {
+		fprintf(stream, "%snot in force%s: %s\n", paint(style, RED), paint(style, RESET), report->why_not);
+		if (!observed->present)
+			return;
+	} else {
+		fprintf(stream, "%sin force%s", paint(style, GREEN), paint(style, RESET));
+		print_since(style, report);
+		fputc('\n', stream);
+	}
+	fputc('\n', stream);
+	if (observed->environment) {
+		fprintf(stream, "  environment %s", paint(style, BOLD));
+		print_clean(stream, observed->environment);
+		fprintf(stream, "%s\n", paint(style, RESET));
+	}
+	print_conforming(style, report);
+	print_ports(style, observed);
+	fprintf(stream, "  sources    %s %s who may connect\n\n", format_count(number, report->sources),
+		plural(report->sources, "interval", "intervals"));
+	fprintf(stream, "  %s%-20s %12s %10s%s\n", paint(style, BOLD), "refused", "packets", "bytes",
+		paint(style, RESET));
+	for (size_t i = 0; i < observed->counter_count; i++) {
+		const struct counter *counter = &observed->counters[i];
+		const char *name = strncmp(counter->name, "refused_", 8) == 0 ? counter->name + 8 : counter->name;
+
+		fputs("  ", stream);
+		if (counter->packets)
+			fputs(paint(style, YELLOW), stream);
+		print_clean(stream, name);
+		fprintf(stream, "%*s %12s %10s%s", strlen(name) < 20 ? (int)(20 - strlen(name)) : 0, "",
+			format_count(number, counter->packets), format_bytes(bytes, counter->bytes),
+			counter->packets ? paint(style, RESET) : "");
+		if (counter->comment) {
+			fprintf(stream, "   %s", paint(style, DIM));
+			print_clean(stream, counter->comment);
+			fputs(paint(style, RESET), stream);
+		}
+		fputc('\n', stream);
+	}
+}
+
+/* ---------------------------------------------------------------------------------------------------------- check ---
+ */
+
+static void print_port(FILE *stream, uint16_t port, const char *what)
+{
+	if (port)
+		fprintf(stream, ", %u %s", port, what);
+}
+
+static void print_environment(
+	const struct report_style *style, const struct policy *policy, const struct environment *e)
+{
+	const struct service *s = &policy->service;
+	struct intervals v4 = {.width = WIDTH_IPV4};
+	struct intervals v6 = {.width = WIDTH_IPV6};
+	char number[32];
+	bool is_default = policy->default_environment && strcmp(policy->default_environment, e->name) == 0;
+
+	policy_resolve(policy, &e->clients, &v4, &v6, NULL, NULL);
+	fprintf(style->stream, "  %s%-16s%s tls %-8s  %s %s", paint(style, BOLD), e->name, paint(style, RESET),
+		tls_mode_name(e->tls), format_count(number, v4.count + v6.count),
+		plural(v4.count + v6.count, "client interval", "client intervals"));
+	if (s->port != s->tls_port)
+		print_port(style->stream, s->port, e->tls == TLS_REQUIRED ? "closed" : "plaintext");
+	print_port(style->stream, s->tls_port, e->tls == TLS_OFF ? "closed" : "TLS");
+	print_port(style->stream, s->admin_port, "admin");
+	print_port(style->stream, s->memcached_port, "memcached");
+	fprintf(style->stream, "%s%s%s\n", paint(style, DIM), is_default ? "  (default)" : "", paint(style, RESET));
+	intervals_done(&v4);
+	intervals_done(&v6);
+}
+
+static void check(const struct report_style *style, const struct report_check *report)
+{
+	const struct policy *policy = report->policy;
+	char number[32];
+
+	if (style->quiet)
+		return;
+	fprintf(style->stream, "%s: %sgood%s, %zu %s, %s %s\n\n", policy->path, paint(style, GREEN),
+		paint(style, RESET), policy->environment_count,
+		plural(policy->environment_count, "environment", "environments"),
+		format_count(number, policy->source_count), plural(policy->source_count, "source", "sources"));
+	for (size_t i = 0; i < policy->environment_count; i++)
+		if (!report->environment || report->environment == &policy->environments[i])
+			print_environment(style, policy, &policy->environments[i]);
+	if (!report->notes || !report->notes->count) {
+		if (style->verbose)
+			fputs("\nNothing in it is redundant or unused.\n", style->stream);
+		return;
+	}
+	fputc('\n', style->stream);
+	for (size_t i = 0; i < report->notes->count; i++) {
+		const struct diagnostic *note = &report->notes->items[i];
+
+		if (note->line)
+			fprintf(style->stream, "%s:%u: %snote:%s %s\n", note->file, note->line, paint(style, YELLOW),
+				paint(style, RESET), note->message);
+		else
+			fprintf(style->stream, "%s: %snote:%s %s\n", note->file, paint(style, YELLOW),
+				paint(style, RESET), note->message);
+	}
+}
+
+/* ---------------------------------------------------------------------------------------------------------- error ---
+ */
+
+static void error(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,
+	const char *environment _unused_)
+{
+	FILE *stream = style->stream;
+	size_t count = diagnostics ? diagnostics->count : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct diagnostic *item = &diagnostics->items[i];
+
+		if (item->line)
+			fprintf(stream, "%s%s:%u:%s ", paint(style, BOLD), item->file, item->line, paint(style, RESET));
+		else
+			fprintf(stream, "%s%s:%s ", paint(style, BOLD), item->file, paint(style, RESET));
+		print_clean(stream, item->message);
+		fputc('\n', stream);
+	}
+	if (diagnostics && diagnostics->suppressed)
+		fprintf(stream, "... and %zu more\n", diagnostics->suppressed);
+	fprintf(stream, "%sdflyguard:%s ", paint(style, RED), paint(style, RESET));
+	if (!count && err->file[0] && err->line)
+		fprintf(stream, "%s:%u: ", err->file, err->line);
+	else if (!count && err->file[0] && !strstr(err->message, err->file))
+		fprintf(stream, "%s: ", err->file);
+	print_clean(stream, err->message);
+	fputc('\n', stream);
+	if (err->hint[0])
+		fprintf(stream, "  %sto mend it:%s %s\n", paint(style, BOLD), paint(style, RESET), err->hint);
+}
+
+const struct renderer report_text = {
+	.name = "text", .changes = changes, .status = status, .check = check, .error = error};

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "ruleset.h"
+
+static const struct selector_info selectors[] = {
+	[SELECT_IIF] = {"iif", 4, LAYOUT_HOST},
+	[SELECT_OIFKIND] = {"meta oifkind", 16, LAYOUT_STRING},
+	[SELECT_NFPROTO] = {"meta nfproto", 1, LAYOUT_NETWORK},
+	[SELECT_L4PROTO] = {"meta l4proto", 1, LAYOUT_NETWORK},
+	[SELECT_IP_SADDR] = {"ip saddr", 4, LAYOUT_NETWORK},
+	[SELECT_IP_DADDR] = {"ip daddr", 4, LAYOUT_NETWORK},
+	[SELECT_IP6_SADDR] = {"ip6 saddr", 16, LAYOUT_NETWORK},
+	[SELECT_IP6_DADDR] = {"ip6 daddr", 16, LAYOUT_NETWORK},
+	[SELECT_TCP_SPORT] = {"tcp sport", 2, LAYOUT_NETWORK},
+	[SELECT_TCP_DPORT] = {"tcp dport", 2, LAYOUT_NETWORK},
+	[SELECT_TCP_FLAGS] = {"tcp flags", 1, LAYOUT_NETWORK},
+	[SELECT_CT_STATE] = {"ct state", 4, LAYOUT_HOST},
+	[SELECT_CT_STATUS] = {"ct status", 4, LAYOUT_HOST},
+	[SELECT_FIB_DADDR_TYPE] = {"fib daddr type", 4, LAYOUT_HOST},
+};
+
+_Static_assert(ARRAY_SIZE(selectors) == SELECT_COUNT, "each selector has a row");
+
+const struct selector_info *selector_info(enum selector selector)
+{
+	return &selectors[selector];
+}
+
+struct ruleset *ruleset_new(void)
+{
+	return mem_zero(1, sizeof(struct ruleset));
+}
+
+void rule_done(struct rule *rule)
+{
+	for (size_t i = 0; i < rule->term_count; i++)
+		free(rule->terms[i].name);
+	free(rule->terms);
+	free(rule->comment);
+	free(rule->opaque);
+	*rule = (struct rule){0};
+}
+
+static void set_done(struct set *set)
+{
+	for (size_t i = 0; set->targets && i < set->elements.count; i++)
+		free(set->targets[i].chain);
+	free(set->targets);
+	intervals_done(&set->elements);
+	free(set->name);
+	free(set->comment);
+	free(set->opaque);
+}
+
+static void chain_done(struct chain *chain)
+{
+	for (size_t i = 0; i < chain->rule_count; i++)
+		rule_done(&chain->rules[i]);
+	free(chain->rules);
+	free(chain->name);
+	free(chain->comment);
+	free(chain->opaque);
+}
+
+void ruleset_free(struct ruleset *ruleset)
+{
+	if (!ruleset)
+		return;
+	for (size_t i = 0; i < ruleset->counter_count; i++) {
+		free(ruleset->counters[i].name);
+		free(ruleset->counters[i].comment);
+	}
+	for (size_t i = 0; i < ruleset->set_count; i++)
+		set_done(&ruleset->sets[i]);
+	for (size_t i = 0; i < ruleset->chain_count; i++)
+		chain_done(&ruleset->chains[i]);
+	for (size_t i = 0; i < ruleset->other_count; i++) {
+		free(ruleset->others[i].name);
+		free(ruleset->others[i].opaque);
+	}
+	free(ruleset->counters);
+	free(ruleset->sets);
+	free(ruleset->chains);
+	free(ruleset->others);
+	free(ruleset->comment);
+	free(ruleset->environment);
+	free(ruleset);
+}
+
+struct counter *ruleset_add_counter(struct ruleset *ruleset, const char *name)
+{
+	ARRAY_GROW(ruleset->counters, ruleset->counter_count, ruleset->counter_capacity);
+	struct counter *counter = &ruleset->counters[ruleset->counter_count++];
+
+	*counter = (struct counter){.name = mem_string(name)};
+	return counter;
+}
+
+struct set *ruleset_add_set(struct ruleset *ruleset, const char *name, enum width width)
+{
+	ARRAY_GROW(ruleset->sets, ruleset->set_count, ruleset->set_capacity);
+	struct set *set = &ruleset->sets[ruleset->set_count++];
+
+	*set = (struct set){.name = mem_string(name), .elements.width = width};
+	return set;
+}
+
+struct chain *ruleset_add_chain(struct ruleset *ruleset, const char *name)
+{
+	ARRAY_GROW(ruleset->chains, ruleset->chain_count, ruleset->chain_capacity);
+	struct chain *chain = &ruleset->chains[ruleset->chain_count++];
+
+	*chain = (struct chain){.name = mem_string(name)};
+	return chain;
+}
+
+struct other *ruleset_add_other(struct ruleset *ruleset, enum other_kind kind, const char *name)
+{
+	ARRAY_GROW(ruleset->others, ruleset->other_count, ruleset->other_capacity);
+	struct other *other = &ruleset->others[ruleset->other_count++];
+
+	*other = (struct other){.kind = kind, .name = mem_string(name)};
+	return other;
+}
+
+struct rule *chain_add_rule(struct chain *chain)
+{
+	ARRAY_GROW(chain->rules, chain->rule_count, chain->rule_capacity);
+	struct rule *rule = &chain->rules[chain->rule_count++];
+
+	*rule = (struct rule){0};
+	return rule;
+}
+
+void rule_add_term(struct rule *rule, const struct term *term, const char *name)
+{
+	rule->terms = mem_resize(rule->terms, rule->term_count + 1, sizeof(*rule->terms));
+	rule->terms[rule->term_count] = *term;
+	rule->terms[rule->term_count++].name = mem_string(name);
+}
+
+void set_add_target(struct set *set, struct interval key, enum verdict verdict, const char *chain)
+{
+	ARRAY_GROW(set->targets, set->elements.count, set->target_capacity);
+	set->targets[set->elements.count] = (struct target){.verdict = verdict, .chain = mem_string(chain)};
+	intervals_add(&set->elements, key);
+}
+
+const struct counter *ruleset_counter(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->counter_count; i++)
+		if (strcmp(ruleset->counters[i].name, name) == 0)
+			return &ruleset->counters[i];
+	return NULL;
+}
+
+const struct set *ruleset_set(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->set_count; i++)
+		if (strcmp(ruleset->sets[i].name, name) == 0)
+			return &ruleset->sets[i];
+	return NULL;
+}
+
+const struct chain *ruleset_chain(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->chain_count; i++)
+		if (strcmp(ruleset->chains[i].name, name) == 0)
+			return &ruleset->chains[i];
+	return NULL;
+}
+
+static bool same_string(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool term_equal(const struct term *a, const struct term *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	switch (a->kind) {
+	case TERM_TEST:
+		return a->selector == b->selector && a->test == b->test && value_compare(a->value, b->value) == 0 &&
+		       value_compare(a->mask, b->mask) == 0;
+	case TERM_LOOKUP:
+		return a->selector == b->selector && a->inverted == b->inverted && same_string(a->name, b->name);
+	case TERM_MAP:
+		return a->selector == b->selector && same_string(a->name, b->name);
+	case TERM_COUNTER:
+		return same_string(a->name, b->name);
+	case TERM_VERDICT:
+		return a->verdict == b->verdict && same_string(a->name, b->name);
+	case TERM_REJECT_RESET:
+		return true;
+	}
+	abort();
+}
+
+bool rule_equal(const struct rule *a, const struct rule *b)
+{
+	if (a->opaque || b->opaque || a->term_count != b->term_count)
+		return false;
+	for (size_t i = 0; i < a->term_count; i++)
+		if (!term_equal(&a->terms[i], &b->terms[i]))
+			return false;
+	return true;
+}
+
+/* ---------------------------------------------------------------------------------------------------- the label --- */
+
+#define LABEL_PREFIX "environment "
+#define LABEL_SINCE  ", in force since "
+
+char *ruleset_label(const char *environment, uint64_t since)
+{
+	char when[32];
+	time_t seconds = (time_t)since;
+	struct tm broken_down;
+
+	gmtime_r(&seconds, &broken_down);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &broken_down);
+	return mem_format(LABEL_PREFIX "%s" LABEL_SINCE "%s", environment, when);
+}
+
+void ruleset_unlabel(struct ruleset *ruleset)
+{
+	const struct chain *chain = ruleset_chain(ruleset, "prerouting");
+
+	if (!chain || chain->rule_count == 0 || !chain->rules[0].comment)
+		return;
+	const char *comment = chain->rules[0].comment;
+
+	if (strncmp(comment, LABEL_PREFIX, strlen(LABEL_PREFIX)) != 0)
+		return;
+	comment += strlen(LABEL_PREFIX);
+	const char *since = strstr(comment, LABEL_SINCE);
+	struct tm broken_down = {0};
+
+	if (!since)
+		return;
+	free(ruleset->environment);
+	ruleset->environment = mem_stringn(comment, (size_t)(since - comment));
+	if (strptime(since + strlen(LABEL_SINCE), "%Y-%m-%dT%H:%M:%SZ", &broken_down))
+		ruleset->since = (uint64_t)timegm(&broken_down);
+}

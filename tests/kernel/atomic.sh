@@ -1,0 +1,279 @@
+#!/bin/bash
+# Guarantee 8: the host is never between two policies: not under kill -9, not under lack of memory, not with others who
+# change the same ruleset at the same time. New connections are tried without pause through all of it.
+. "$(dirname "$0")/../lib/guard.sh"
+network
+redis host 6379 6380
+session_begin
+long=${DFLYGUARD_TEST_LONG:-}
+
+# Two environments whose elements and whose rules differ. allowed@10.20.0.10 is in both, on the TLS port; outside in none.
+policy <<END
+default_environment = a
+service {
+	port = 6379
+	tls_port = 6380
+	admin_port = 9999
+}
+network base { sources = {"10.20.0.0/28", "2001:db8:20::/124"} }
+network one { sources = {
+	$(awk 'BEGIN { for (i = 0; i < 2000; i++) printf "\"10.%d.%d.8/30\",\n", 100 + i % 8, i / 8 }')
+	"2001:db8:a::/48" } }
+network two { sources = {
+	$(awk 'BEGIN { for (i = 0; i < 2000; i++) printf "\"10.%d.%d.16/30\",\n", 104 + i % 8, i / 8 }')
+	"2001:db8:b::/48" } }
+environment a { tls = required clients = {base, one} admins = {"10.9.0.0/28"} }
+environment b { tls = optional routed = all clients = {base, two} bind = {"10.20.0.5", "2001:db8:20::5"} }
+END
+remember() { # the listing of each environment, to know them by while somebody else keeps changing the ruleset
+	apply --environment a
+	listing >"$work/a"
+	apply --environment b
+	listing >"$work/b"
+	cmp -s "$work/a" "$work/b" && wrong "the two environments are the same"
+	expect_exit 0 guard remove
+}
+t "two environments that differ in elements and rules" remember
+
+which_one() { # what the kernel holds: a, b, none, or neither
+	listing >"$work/now"
+	if cmp -s "$work/now" "$work/a"; then
+		echo a
+	elif cmp -s "$work/now" "$work/b"; then
+		echo b
+	elif ! nft list table inet dflyguard >/dev/null 2>&1; then
+		echo none
+	else
+		echo neither
+	fi
+}
+pause() { # pause SECONDS: shorter than sleep(1) can start
+	read -rt "$1" <&"$never" || true
+}
+mkfifo "$work/never"
+exec {never}<>"$work/never"
+microseconds() { echo "${EPOCHREALTIME/./}"; }
+
+# Starts an apply and kills it after a time; $ended is its exit status, 137 where it was killed.
+killed_after() { # killed_after MICROSECONDS ENVIRONMENT
+	"$dflyguard" --policy "$policy_file" --environment "$2" apply >"$work/killed" 2>&1 &
+	local process=$!
+	[ "$1" -eq 0 ] || pause "$(printf '%d.%06d' $(($1 / 1000000)) $(($1 % 1000000)))"
+	kill -9 "$process" 2>/dev/null
+	wait "$process" 2>/dev/null
+	ended=$?
+}
+apply_takes() { # microseconds of one apply of the environment
+	local begin
+	begin=$(microseconds)
+	guard --environment "$1" apply >/dev/null || wrong "apply --environment $1 failed"
+	echo $(($(microseconds) - begin))
+}
+
+killed_first() {
+	local took round rounds=$((${long:+80} + 20)) holds killed=0
+	took=$(apply_takes a)
+	for ((round = 0; round < rounds; round++)); do
+		nft 'delete table inet dflyguard' 2>/dev/null
+		killed_after $((took * 11 * round / rounds / 10)) a
+		[ $ended -ne 137 ] || killed=$((killed + 1))
+		holds=$(which_one)
+		[[ $holds = a || $holds = none ]] || wrong "round $round, exit $ended: the kernel holds $holds"
+		[[ $ended -eq 137 || $holds = a ]] || wrong "round $round: exit $ended, and the kernel holds $holds"
+	done
+	echo "an apply takes $took microseconds; $killed of $rounds were killed"
+	[ $killed -ge $((rounds / 4)) ] || wrong "only $killed of $rounds were killed before their end"
+}
+t "kill -9 during the first apply leaves nothing or all of it" killed_first
+
+no_hole() { # what the storm saw: outsiders never, the client in both always
+	local target tried connected refused timeouts words
+	while read -r target words tried words connected words refused words timeouts; do
+		[ "$tried" -ge 20 ] || wrong "$target: only $tried connections were tried"
+		case $target in
+		outside*) [ "$connected" = 0 ] || wrong "$target: $connected of $tried connections got through" ;;
+		*) [ "$connected" = "$tried" ] ||
+			wrong "$target: $connected of $tried connections got through, $refused reset, $timeouts lost" ;;
+		esac
+	done <"$storm"
+	cat "$storm"
+}
+storm_all() {
+	storm_begin 3 outside,10.66.0.5,6379 outside,10.66.0.5,6380 outside,2001:db8:66::5,6380 \
+		allowed@10.20.0.10,10.20.0.5,6380 allowed@2001:db8:20::10,2001:db8:20::5,6380
+}
+
+killed_change() {
+	local took round rounds=$((${long:+360} + 40)) holds before target killed=0 changed=0
+	apply --environment a
+	took=$(apply_takes b)
+	expect_equal "connection lasting" connected "$(session open lasting allowed@10.20.0.10 10.20.0.5 6380)"
+	expect_equal "connection plain" connected "$(session open plain host 127.0.0.1 6379)"
+	storm_all
+	before=$(which_one)
+	for ((round = 0; round < rounds; round++)); do
+		[ "$before" = a ] && target=b || target=a
+		killed_after $((took * 11 * round / rounds / 10)) $target
+		[ $ended -ne 137 ] || killed=$((killed + 1))
+		holds=$(which_one)
+		[[ $holds = "$before" || $holds = "$target" ]] || wrong "round $round, exit $ended: the kernel holds $holds"
+		[[ $ended -eq 137 || $holds = "$target" ]] || wrong "round $round: exit $ended, and the kernel holds $holds"
+		# The program says the same of it.
+		[ "$holds" = neither ] || expect_exit 0 guard --environment "$holds" plan
+		[ "$holds" = "$before" ] || changed=$((changed + 1))
+		before=$holds
+	done
+	storm_end
+	no_hole
+	expect_lives plain
+	echo "an apply takes $took microseconds; $killed of $rounds were killed, $changed changed the kernel"
+	[ $killed -ge $((rounds / 4)) ] || wrong "only $killed of $rounds were killed before their end"
+	[ $changed -ge 1 ] || wrong "none of $rounds changed the kernel"
+}
+t "kill -9 at any moment of a change leaves the old policy or the new one, and no gap between them" killed_change
+
+no_memory() { # an address space that ends somewhere in the course of an apply
+	local size holds before target status=0 short=0
+	apply --environment a
+	before=a
+	for ((size = 2000; size < 40000; size += 1000)); do
+		[ "$before" = a ] && target=b || target=a
+		(
+			ulimit -v $size
+			exec "$dflyguard" --policy "$policy_file" --environment $target apply
+		) >"$work/short" 2>&1
+		status=$?
+		[ $status -eq 0 ] || short=$((short + 1))
+		holds=$(which_one)
+		[[ $holds = "$before" || $holds = "$target" ]] || wrong "with $size KiB: the kernel holds $holds"
+		[[ $status -ne 0 || $holds = "$target" ]] || wrong "with $size KiB: exit 0, and the kernel holds $holds"
+		before=$holds
+	done
+	[ $short -ge 1 ] || wrong "memory was never short"
+	apply --environment a
+}
+t "an apply that runs out of memory leaves the old policy or the new one" no_memory
+
+# Writers without pause. Each stops when its file goes.
+foreign_writer() {
+	while [ -e "$work/writing" ]; do
+		nft -f - <<-END
+			add table inet busy
+			add chain inet busy c { type filter hook input priority 7; policy accept; }
+			add rule inet busy c tcp dport 1 counter
+			flush chain inet busy c
+		END
+	done
+}
+our_writer() {
+	while [ -e "$work/writing" ]; do
+		nft 'insert rule inet dflyguard judge accept; add element inet dflyguard clients_v4 { 203.0.113.7 }'
+		nft 'flush set inet dflyguard clients_v4'
+		nft 'flush chain inet dflyguard clients; add chain inet dflyguard strange'
+		nft 'delete table inet dflyguard'
+	done 2>/dev/null
+}
+stop_writer() { # stop_writer PROCESS
+	rm "$work/writing"
+	wait "$1"
+}
+
+competing() {
+	local round holds target writer status ok=0 gave_up=0
+	apply --environment a
+	storm_all
+	: >"$work/writing"
+	foreign_writer &
+	writer=$!
+	for ((round = 0; round < ${long:+90} + 10; round++)); do
+		((round % 2)) && target=a || target=b
+		status=0
+		guard --environment $target apply >"$work/contended" 2>&1 || status=$?
+		holds=$(which_one)
+		case $status in
+		0)
+			ok=$((ok + 1))
+			expect_equal "round $round: exit 0, and the kernel holds" $target "$holds"
+			;;
+		2)
+			gave_up=$((gave_up + 1))
+			[[ $holds = a || $holds = b ]] || wrong "round $round: exit 2, and the kernel holds $holds"
+			[ -s "$work/contended" ] || wrong "round $round: exit 2 without a word"
+			;;
+		*) wrong "round $round: exit $status" "$(cat "$work/contended")" ;;
+		esac
+	done
+	stop_writer $writer
+	storm_end
+	no_hole
+	echo "$ok applied, $gave_up gave up"
+	[ $ok -ge 1 ] || wrong "none of $gave_up was applied: $(cat "$work/contended")"
+	apply --environment a
+	foreign >"$work/foreign"
+	expect_text "$work/foreign" '^table inet busy'
+	nft delete table inet busy
+}
+t "a writer of another table without pause: applied or refused, never half, no gap" competing
+
+fiddled() {
+	local round status writer ok=0
+	apply --environment a
+	: >"$work/writing"
+	our_writer &
+	writer=$!
+	for ((round = 0; round < ${long:+90} + 10; round++)); do
+		status=0
+		guard apply >"$work/contended" 2>&1 || status=$?
+		[[ $status = 0 || $status = 2 ]] || wrong "round $round: exit $status" "$(cat "$work/contended")"
+		[[ $status = 0 || -s $work/contended ]] || wrong "round $round: exit 2 without a word"
+		[ $status -ne 0 ] || ok=$((ok + 1))
+	done
+	stop_writer $writer
+	echo "$ok of $round applied"
+	apply --environment a
+	expect_equal "the kernel holds" a "$(which_one)"
+}
+t "a writer who keeps spoiling our table: applied or refused, and whole when he stops" fiddled
+
+two_of_us() {
+	local round first second status_first status_second holds
+	apply --environment a
+	storm_all
+	for ((round = 0; round < ${long:+90} + 10; round++)); do
+		guard --environment a apply >"$work/first" 2>&1 &
+		first=$!
+		guard --environment b apply >"$work/second" 2>&1 &
+		second=$!
+		status_first=0 status_second=0
+		wait $first || status_first=$?
+		wait $second || status_second=$?
+		holds=$(which_one)
+		[[ $holds = a || $holds = b ]] || wrong "round $round: the kernel holds $holds"
+		# The one who came last must have won; one who lost may say so.
+		[[ $status_first = 0 || $status_second = 0 ]] ||
+			wrong "round $round: exits $status_first and $status_second: $(cat "$work/first" "$work/second")"
+		[[ $status_first =~ ^[02]$ && $status_second =~ ^[02]$ ]] || wrong "exits $status_first $status_second"
+	done
+	storm_end
+	no_hole
+	apply --environment a
+}
+t "two applies of different environments at once: one of them is in force, whole" two_of_us
+
+flushed() { # somebody reloads the host's rules by `flush ruleset` again and again
+	local round
+	apply --environment a
+	for ((round = 0; round < 5; round++)); do
+		nft flush ruleset
+		expect_exit 1 guard plan
+		expect_exit 0 guard apply
+		expect_equal "the kernel holds" a "$(which_one)"
+	done
+	expect_traffic <<-END
+		outside 10.66.0.5 6379 ping timeout
+		outside 10.66.0.5 6380 tls  timeout
+		allowed@10.20.0.10 10.20.0.5 6380 tls passes
+	END
+}
+t "flush ruleset by somebody else is mended by the next apply" flushed
+finish
