@@ -108,6 +108,9 @@ static void take_source(struct reader *reader, const struct option_schema *optio
 	} else if (strcmp(value, "any") == 0) {
 		add_interval(list, WIDTH_IPV4, (struct interval){value_zero(), value_max(WIDTH_IPV4), line});
 		add_interval(list, WIDTH_IPV6, (struct interval){value_zero(), value_max(WIDTH_IPV6), line});
+	} else if (strlen(value) > POLICY_MAX_NAME) {
+		mistake_add(
+			reader, line, "'%.32s...' in '%s' is too long for an address or a name", value, option->name);
 	} else if (name_check(value, why) < 0) {
 		mistake_add(reader, line,
 			"'%.64s' in '%s' is neither an address, a prefix, a range nor the name of a network", value,
