@@ -14,8 +14,8 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wundef -Wpointer-arith \
 	-Wwrite-strings -Wswitch-enum $(if $(WERROR),-Werror)
 HARDENING := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
-SANITIZER := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 comma := ,
+SANITIZER := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 PACKAGES := libnftnl libmnl libconfuse
 PKG_CONFIG ?= pkg-config
 
@@ -31,10 +31,10 @@ else
 quiet =
 endif
 
-ROOMS := base policy ruleset nft report
-SOURCES := $(foreach room,$(ROOMS),$(wildcard src/$(room)/*.c))
+ROOMS := base policy ruleset nft report cmd
+SOURCES := $(filter-out src/cmd/main.c,$(foreach room,$(ROOMS),$(wildcard src/$(room)/*.c)))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
-CMD_OBJECTS := $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/cmd/*.c))
+MAIN := $(BUILD)/cmd/main.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -58,8 +58,8 @@ $(BUILD)/%.o: src/%.c
 $(BUILD)/libdflyguard.a: $(OBJECTS)
 	$(call quiet,AR,$@)rm -f $@ && ar rcsD $@ $(OBJECTS)
 
-$(BUILD)/dflyguard: $(CMD_OBJECTS) $(BUILD)/libdflyguard.a
-	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CMD_OBJECTS) $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
+$(BUILD)/dflyguard: $(MAIN) $(BUILD)/libdflyguard.a
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN) $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
 
 $(BUILD)/tests/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
@@ -75,9 +75,8 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libdflyguard.a
 $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/libdflyguard.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
 
-$(BUILD)/bench: tests/bench/bench.c
-	@mkdir -p $(@D)
-	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< -lm
+$(BUILD)/bench: $(wildcard tests/bench/*.c tests/bench/*.h) $(BUILD)/libdflyguard.a
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.a,$^) -lm
 
 .PHONY: build-tests
 build-tests: $(BUILD)/dflyguard $(UNIT_TESTS) $(FUZZERS)

@@ -62,6 +62,9 @@ const char *text_string(const struct text *text);
 /* Gives the text away: the caller frees it. Never NULL. */
 char *text_take(struct text *text);
 
+/* The length of the UTF-8 sequence that begins at `string` (RFC 3629), or 0 where none does. */
+size_t utf8_length(const char *string);
+
 void free_pointer(void *pointer_to_pointer);
 void close_descriptor(const int *descriptor);
 void close_stream(FILE **stream);

@@ -21,6 +21,10 @@ struct transport {
 	/* Makes room for a message of this many bytes; NULL: nothing to do. */
 	void (*reserve)(void *data, size_t length);
 	void (*close)(void *data);
+	/* The time, in seconds since whenever, and waiting. NULL: the real ones. A test that waits for a minute of
+	 * retries brings its own. */
+	double (*now)(void *data);
+	void (*pause)(void *data, long nanoseconds);
 	void *data;
 	uint32_t port; /* our port id; 0 where the transport has none */
 };
@@ -32,6 +36,10 @@ int netlink_open(int family, struct netlink **ret, struct err *err);
 /* Takes the transport over: netlink_close() calls its close. */
 struct netlink *netlink_open_transport(const struct transport *transport);
 void netlink_close(struct netlink *netlink);
+
+/* The transport's time, and waiting by it: less than a second. */
+double netlink_now(const struct netlink *netlink);
+void netlink_pause(const struct netlink *netlink, long nanoseconds);
 
 /* The sequence number for the next message: never 0. */
 uint32_t netlink_sequence(struct netlink *netlink);
@@ -47,7 +55,8 @@ typedef int netlink_message(void *data, const struct nlmsghdr *message);
  *   -ENOBUFS   answers were lost; ask again
  *   -EMSGSIZE  a datagram was larger than our buffer, which is larger than the kernel's: a bug
  *   other      what the kernel answered, what the callback returned, or what the transport failed with
- * and fills `err`, except for -EINTR and -ENOENT, which callers expect. Answers to earlier requests are skipped.
+ * and fills `err`, except for -EINTR and -ENOENT, which callers expect. Answers to earlier requests are skipped. A dump
+ * that ends early, for whatever reason, is heard to its end all the same: the kernel begins no other one before.
  */
 int netlink_request(struct netlink *netlink, const struct nlmsghdr *request, netlink_message *callback, void *data,
 	struct err *err);
@@ -59,7 +68,7 @@ typedef void netlink_refusal(void *data, uint32_t sequence, int code, const char
  * Sends one transaction, in one datagram, and hears all errors. None of its messages asks for an ACK. Returns
  *   0          no error was heard. It does not mean that anything was stored: read back.
  *   -EREMOTEIO at least one message was refused (and so all): `callback` heard which
- *   -ENOBUFS   answers were lost: committed or not, nobody knows. Read back.
+ *   -ENOBUFS   answers were lost, or could not be received: committed or not, nobody knows. Read back.
  *   -EMSGSIZE  the socket's send buffer is too small, and may not be raised; `err` says which sysctl to raise
  *   other      the transport failed; `err` is filled
  */
@@ -70,6 +79,8 @@ int netlink_batch(struct netlink *netlink, const void *bytes, size_t length, net
  * malformed ones make it return false; so that what we do not know cannot hide. (A newer kernel tells of options that
  * it has learnt; where nobody set them they are zero.) `table` has room for `count` entries and is cleared first. */
 bool netlink_attributes(const void *payload, size_t length, const struct nlattr **table, size_t count);
+/* Whether attributes, known or not, fill the payload: nothing is cut off, and nothing is left over. */
+bool netlink_well_formed(const void *payload, size_t length);
 bool netlink_nest(const struct nlattr *nest, const struct nlattr **table, size_t count);
 /* The string in an attribute, or NULL where it has no final NUL. Borrowed from the message. */
 const char *netlink_string(const struct nlattr *attribute);

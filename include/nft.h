@@ -28,6 +28,8 @@ int nft_open(struct nft **ret, struct err *err);
 struct nft *nft_open_transport(const struct transport *transport);
 void nft_close(struct nft *nft);
 void nft_set_progress(struct nft *nft, nft_progress *progress, void *data);
+/* Waits less than a second, by the transport's time: a test's transport only pretends. */
+void nft_pause(struct nft *nft, long nanoseconds);
 
 /* The generation now: one short answer whatever the size of the ruleset (about 40 microseconds). It moves with every
  * transaction of anybody in the namespace. 0, or a negative errno value with `err`. */

@@ -199,7 +199,7 @@ bool term_equal(const struct term *a, const struct term *b);
 bool rule_equal(const struct rule *a, const struct rule *b);
 
 /* The comment that carries environment and time, and back. ruleset_label() returns a new string;
- * ruleset_unlabel() fills ruleset->environment and ->since from the chain "prerouting", if its first rule carries one.
+ * ruleset_unlabel() fills ruleset->environment and ->since from the first rule of chain "prerouting" that carries one.
  */
 char *ruleset_label(const char *environment, uint64_t since);
 void ruleset_unlabel(struct ruleset *ruleset);
@@ -215,7 +215,7 @@ size_t ruleset_source_count(const struct ruleset *ruleset);
  * sources. `length` receives the number of bytes of the name. */
 const char *set_source_list(const char *name, size_t *length);
 
-/* ------------------------------------------------------------------------------------------------------------------ */
+/* --- */
 
 enum change_kind { CHANGE_ADD, CHANGE_REMOVE, CHANGE_CHANGE, CHANGE_MOVE };
 
@@ -287,7 +287,7 @@ void change_object_text(const struct change *change, struct text *text);
 void change_expected_text(const struct change *change, struct text *text);
 void change_observed_text(const struct change *change, struct text *text);
 
-/* ------------------------------------------------------------------------------------------------------------------ */
+/* --- */
 
 /* One rule, one chain's head ("type filter hook ..."), one set's head in nft's language, on one line, without a final
  * newline. An opaque rule prints as "[ ... ]". */

@@ -16,29 +16,11 @@ static void newline(struct json *json)
 		fputs("  ", json->stream);
 }
 
-/* The length of the UTF-8 sequence at `byte` (RFC 3629), or 0 where it is none. */
-static size_t sequence_length(const unsigned char *byte)
-{
-	size_t length = byte[0] < 0x80 ? 1 : byte[0] >= 0xf0 ? 4 : byte[0] >= 0xe0 ? 3 : 2;
-
-	if (length == 1)
-		return 1;
-	if (byte[0] < 0xc2 || byte[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((byte[i] & 0xc0) != 0x80)
-			return 0;
-	if ((byte[0] == 0xe0 && byte[1] < 0xa0) || (byte[0] == 0xed && byte[1] > 0x9f) ||
-		(byte[0] == 0xf0 && byte[1] < 0x90) || (byte[0] == 0xf4 && byte[1] > 0x8f))
-		return 0;
-	return length;
-}
-
 static void quoted(struct json *json, const char *text)
 {
 	fputc('"', json->stream);
 	for (const unsigned char *byte = (const unsigned char *)text; *byte;) {
-		size_t length = sequence_length(byte);
+		size_t length = utf8_length((const char *)byte);
 
 		if (*byte == '"' || *byte == '\\')
 			fprintf(json->stream, "\\%c", *byte);

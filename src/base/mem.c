@@ -134,6 +134,24 @@ char *text_take(struct text *text)
 	return data;
 }
 
+size_t utf8_length(const char *string)
+{
+	const unsigned char *byte = (const unsigned char *)string;
+	size_t length = byte[0] < 0x80 ? 1 : byte[0] >= 0xf0 ? 4 : byte[0] >= 0xe0 ? 3 : 2;
+
+	if (length == 1)
+		return 1;
+	if (byte[0] < 0xc2 || byte[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if ((byte[i] & 0xc0) != 0x80)
+			return 0;
+	if ((byte[0] == 0xe0 && byte[1] < 0xa0) || (byte[0] == 0xed && byte[1] > 0x9f) ||
+		(byte[0] == 0xf0 && byte[1] < 0x90) || (byte[0] == 0xf4 && byte[1] > 0x8f))
+		return 0;
+	return length;
+}
+
 void free_pointer(void *pointer_to_pointer)
 {
 	free(*(void **)pointer_to_pointer);

@@ -21,8 +21,7 @@ struct netlink {
 	char *buffer;
 };
 
-/* ----------------------------------------------------------------------------------------------------- the socket ---
- */
+/* --- the socket --- */
 
 struct wire {
 	int descriptor;
@@ -141,6 +140,24 @@ void netlink_close(struct netlink *netlink)
 	free(netlink);
 }
 
+double netlink_now(const struct netlink *netlink)
+{
+	struct timespec now;
+
+	if (netlink->transport.now)
+		return netlink->transport.now(netlink->transport.data);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+void netlink_pause(const struct netlink *netlink, long nanoseconds)
+{
+	if (netlink->transport.pause)
+		netlink->transport.pause(netlink->transport.data, nanoseconds);
+	else
+		nanosleep(&(struct timespec){.tv_nsec = nanoseconds}, NULL);
+}
+
 uint32_t netlink_sequence(struct netlink *netlink)
 {
 	/* 0 is what notifications carry. */
@@ -149,8 +166,7 @@ uint32_t netlink_sequence(struct netlink *netlink)
 	return netlink->sequence;
 }
 
-/* --------------------------------------------------------------------------------------------------- conversation ---
- */
+/* --- conversation --- */
 
 /* The kernel's explanation in an error message, or NULL. */
 static const char *extended_text(const struct nlmsghdr *message)
@@ -212,11 +228,11 @@ static int receive(struct netlink *netlink, bool wait, size_t *ret_length, struc
 		if (received < 0)
 			return err_set(err, (int)-received, ERR_NETLINK, "cannot receive from the kernel: %s",
 				strerror((int)-received));
+		if (!from_kernel)
+			continue;
 		if (truncated)
 			return err_set(err, EMSGSIZE, ERR_NETLINK,
 				"the kernel sent a datagram larger than %d bytes: please report this", BUFFER_SIZE);
-		if (!from_kernel)
-			continue;
 		*ret_length = (size_t)received;
 		return 0;
 	}
@@ -241,16 +257,45 @@ static int send_bytes(struct netlink *netlink, const void *bytes, size_t length,
 			length * 2);
 		return -EMSGSIZE;
 	}
+	/* Of a message that was never sent (netlink_sendmsg found no memory), not of an answer that was lost. */
+	if (sent == -ENOBUFS)
+		sent = -ENOMEM;
 	if (sent < 0)
 		return err_set(err, (int)-sent, ERR_NETLINK, "cannot send to the kernel: %s", strerror((int)-sent));
 	return 0;
 }
 
-int netlink_request(
-	struct netlink *netlink, const struct nlmsghdr *request, netlink_message *callback, void *data, struct err *err)
+/*
+ * Fetches what is left of an answer. As long as a dump has not been fetched to its end the kernel goes on with it, a
+ * piece for each datagram that is taken, and refuses to begin another one (EBUSY). All pieces are there at once, so
+ * there is nothing to wait for.
+ */
+static void drain(struct netlink *netlink, uint32_t sequence)
+{
+	unsigned int patience = 100; /* with buffers that overflow */
+
+	for (;;) {
+		size_t length = 0;
+		int r = receive(netlink, false, &length, NULL);
+		const struct nlmsghdr *message = (const struct nlmsghdr *)netlink->buffer;
+
+		if (r == -ENOBUFS && patience-- > 0)
+			continue;
+		if (r < 0)
+			return;
+		for (int left = (int)length; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+			if (message->nlmsg_seq == sequence &&
+				(message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR))
+				return;
+	}
+}
+
+/* `ret_ended` tells that the last message of the answer was among those heard. */
+static int hear_answer(struct netlink *netlink, const struct nlmsghdr *request, netlink_message *callback, void *data,
+	bool *ret_ended, struct err *err)
 {
 	bool torn = false;
-	int r = send_bytes(netlink, request, request->nlmsg_len, err);
+	int r = 0;
 
 	while (r == 0) {
 		size_t length = 0;
@@ -276,6 +321,7 @@ int netlink_request(
 				bool done = message->nlmsg_type == NLMSG_DONE;
 				const char *text = done ? NULL : extended_text(message);
 
+				*ret_ended = true;
 				r = done ? done_code(message) : error_code(message);
 				if (r == 0)
 					return torn ? -EINTR : 0;
@@ -291,6 +337,20 @@ int netlink_request(
 				return r;
 		}
 	}
+	return r;
+}
+
+int netlink_request(
+	struct netlink *netlink, const struct nlmsghdr *request, netlink_message *callback, void *data, struct err *err)
+{
+	bool ended = false;
+	int r = send_bytes(netlink, request, request->nlmsg_len, err);
+
+	if (r < 0)
+		return r;
+	r = hear_answer(netlink, request, callback, data, &ended, err);
+	if (!ended)
+		drain(netlink, request->nlmsg_seq);
 	return r;
 }
 
@@ -314,12 +374,13 @@ int netlink_batch(struct netlink *netlink, const void *bytes, size_t length, net
 		r = receive(netlink, false, &received, err);
 		if (r == -EAGAIN)
 			break;
-		if (r == -ENOBUFS) {
-			lost = true;
-			continue;
-		}
 		if (r < 0)
-			return r;
+			lost = true;
+		if (r == -ENOBUFS)
+			continue;
+		/* Whatever cannot be received may have been an error, or not: it is no reason to say "refused". */
+		if (r < 0)
+			break;
 		int left = (int)received;
 		const struct nlmsghdr *message = (const struct nlmsghdr *)netlink->buffer;
 
@@ -343,8 +404,7 @@ int netlink_batch(struct netlink *netlink, const void *bytes, size_t length, net
 	return lost ? -ENOBUFS : 0;
 }
 
-/* ----------------------------------------------------------------------------------------------------- attributes ---
- */
+/* --- attributes --- */
 
 static bool is_zero(const struct nlattr *attribute)
 {
@@ -375,6 +435,17 @@ bool netlink_attributes(const void *payload, size_t length, const struct nlattr 
 			table[type] = attribute;
 	}
 	return known && left <= 0;
+}
+
+bool netlink_well_formed(const void *payload, size_t length)
+{
+	const struct nlattr *attribute = payload;
+	int left = (int)length;
+
+	for (; mnl_attr_ok(attribute, left);
+		left -= (int)MNL_ALIGN(attribute->nla_len), attribute = mnl_attr_next(attribute))
+		;
+	return left <= 0;
 }
 
 bool netlink_nest(const struct nlattr *nest, const struct nlattr **table, size_t count)

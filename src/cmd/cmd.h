@@ -80,8 +80,9 @@ struct reconcile {
 	const struct policy *policy;
 	bool write;
 	struct progress *progress;
-	/* Out. Free with reconcile_done(). */
+	/* NULL: one is opened. A test puts its own in. Closed by reconcile_done() in either case. */
 	struct nft *nft;
+	/* Out. Free with reconcile_done(). */
 	struct snapshot before;	   /* what `changes` were found against */
 	struct changeset *changes; /* what was to do; empty = nothing */
 	bool applied;		   /* it was done, and reading back found no difference */

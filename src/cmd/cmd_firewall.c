@@ -87,8 +87,7 @@ int command_remove(const struct options *options)
 	return status;
 }
 
-/* -------------------------------------------------------------------------------------------------------- status ---
- */
+/* --- status --- */
 
 /* What must be there for any packet to be judged at all. NULL: all of it is. */
 static const char *why_not_in_force(const struct ruleset *observed)

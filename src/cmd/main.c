@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
@@ -257,6 +258,20 @@ static int take_option(int value, struct options *options, bool *help, unsigned 
 	}
 }
 
+/* What getopt_long() could not take: `last` is the argument before the next one, which a letter in a cluster such as
+ * -vx is not. */
+static int unknown_option(const struct options *options, const char *last)
+{
+	const char letter[] = {'-', (char)optopt, '\0'};
+
+	if (optopt == 0)
+		return usage(options, "dflyguard --help lists all", "unknown option '%s'", last);
+	if (strcmp(option_name(optopt), "?") != 0)
+		return usage(
+			options, "dflyguard --help lists all", "option '--%s' takes no value", option_name(optopt));
+	return usage(options, "dflyguard --help lists all", "unknown option '%s'", letter);
+}
+
 static int parse(int argc, char **argv, struct options *options)
 {
 	struct option long_options[ARRAY_SIZE(option_table) + 1] = {0};
@@ -278,7 +293,7 @@ static int parse(int argc, char **argv, struct options *options)
 		int status;
 
 		if (value == '?')
-			return usage(options, "dflyguard --help lists all", "unknown option '%s'", argv[optind - 1]);
+			return unknown_option(options, argv[optind - 1]);
 		if (value == ':')
 			return usage(
 				options, "dflyguard --help lists all", "option '%s' needs a value", argv[optind - 1]);
@@ -307,14 +322,28 @@ static int parse(int argc, char **argv, struct options *options)
 	return -1;
 }
 
+/* Where a standard stream was closed by the caller, the next file that is opened would get its number: the result
+ * would be written into a netlink socket. What stands there now refuses to be written. */
+static void reserve_streams(void)
+{
+	int descriptor;
+
+	do
+		descriptor = open("/dev/null", O_RDONLY);
+	while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+	if (descriptor >= 0)
+		close(descriptor);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {.policy = POLICY_DEFAULT_PATH, .renderer = &report_text};
 	const char *environment = getenv("DFLYGUARD_ENVIRONMENT");
 	int status;
 
-	/* Large buffers (a policy's text, a transaction) go back to the system when they are freed. Left to itself, malloc
-	 * would keep later ones in its heap, move them by copying, and hold both: a quarter more at the peak. */
+	reserve_streams();
+	/* Large buffers (a policy's text, a transaction) go back to the system when they are freed. Left to itself,
+	 * malloc would keep later ones in its heap, move them by copying, and hold both: a quarter more at the peak. */
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 	/* A reader that goes away is an error of writing, not a reason to die between two states. */
 	signal(SIGPIPE, SIG_IGN);

@@ -28,14 +28,13 @@ static size_t element_count(const struct ruleset *ruleset)
 }
 
 /* Growing, and not in step with whoever is in our way. */
-static void pause_before(unsigned int attempt)
+static void pause_before(struct nft *nft, unsigned int attempt)
 {
 	long milliseconds = attempt < 8 ? 1L << attempt : 150;
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	nanosleep(
-		&(struct timespec){.tv_nsec = (milliseconds * 500 + now.tv_nsec % (milliseconds * 500)) * 1000}, NULL);
+	nft_pause(nft, (milliseconds * 500 + now.tv_nsec % (milliseconds * 500)) * 1000);
 }
 
 static int look(struct reconcile *r, struct snapshot *snapshot, struct changeset **changes, struct err *err)
@@ -71,7 +70,7 @@ int reconcile(struct reconcile *r, struct err *err)
 	bool sent = false;
 	bool certain = false; /* the last answer was heard: what we sent was committed as sent */
 	uint32_t generation = 0;
-	int code = nft_open(&r->nft, err);
+	int code = r->nft ? 0 : nft_open(&r->nft, err);
 
 	if (code < 0)
 		return code;
@@ -110,7 +109,7 @@ int reconcile(struct reconcile *r, struct err *err)
 			return 0;
 		if (attempt > 0) {
 			r->redone++;
-			pause_before(attempt);
+			pause_before(r->nft, attempt);
 		}
 		generation = snapshot.generation;
 		progress_step(r->progress, "committing one transaction", element_count(r->expected));

@@ -108,8 +108,7 @@ static void build(struct batch *batch, const struct changeset *changeset)
 	add_objects(batch, changeset);
 }
 
-/* ------------------------------------------------------------------------------------------------------- refusals ---
- */
+/* --- refusals --- */
 
 struct refusals {
 	const struct batch *batch;

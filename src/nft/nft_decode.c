@@ -46,9 +46,16 @@ static bool is_ours(const struct nlmsghdr *message, const struct nlattr *table)
 
 /* Attributes of a message. Others than we know are let pass here: newer kernels add some that only inform (a set's
  * type and count), and what changes an object's meaning shows in its flags or in its expressions, which are strict. */
-static void message_attributes(const struct nlmsghdr *message, const struct nlattr **table, size_t count)
+static bool message_attributes(const struct nlmsghdr *message, const struct nlattr **table, size_t count)
 {
 	netlink_attributes(payload(message), payload_length(message), table, count);
+	/* A cut one could be missing from the table without a trace. */
+	return netlink_well_formed(payload(message), payload_length(message));
+}
+
+static bool is_whole_nest(const struct nlattr *nest)
+{
+	return netlink_well_formed(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest));
 }
 
 char *decode_comment(const struct nlattr *userdata, uint8_t type)
@@ -93,15 +100,15 @@ static void dump_attributes(const void *data, size_t length, unsigned int depth,
 	}
 }
 
-/* --------------------------------------------------------------------------------------------- tables and objects ---
- */
+/* --- tables and objects --- */
 
 int decode_table(struct ruleset *ruleset, const struct nlmsghdr *message)
 {
 	const struct nlattr *table[NFTA_TABLE_MAX + 1];
 	uint32_t flags = 0;
 
-	message_attributes(message, table, ARRAY_SIZE(table));
+	if (!message_attributes(message, table, ARRAY_SIZE(table)))
+		return -EBADMSG;
 	if (!is_ours(message, table[NFTA_TABLE_NAME]))
 		return 0;
 	if (!netlink_u32(table[NFTA_TABLE_FLAGS], &flags))
@@ -121,7 +128,8 @@ int decode_counter(struct ruleset *ruleset, const struct nlmsghdr *message)
 	struct counter *counter;
 	uint32_t type;
 
-	message_attributes(message, table, ARRAY_SIZE(table));
+	if (!message_attributes(message, table, ARRAY_SIZE(table)))
+		return -EBADMSG;
 	if (!is_ours(message, table[NFTA_OBJ_TABLE]))
 		return 0;
 	const char *name = netlink_string(table[NFTA_OBJ_NAME]);
@@ -153,7 +161,8 @@ int decode_flowtable(struct ruleset *ruleset, const struct nlmsghdr *message)
 {
 	const struct nlattr *table[NFTA_FLOWTABLE_MAX + 1];
 
-	message_attributes(message, table, ARRAY_SIZE(table));
+	if (!message_attributes(message, table, ARRAY_SIZE(table)))
+		return -EBADMSG;
 	if (!is_ours(message, table[NFTA_FLOWTABLE_TABLE]))
 		return 0;
 	const char *name = netlink_string(table[NFTA_FLOWTABLE_NAME]);
@@ -165,8 +174,7 @@ int decode_flowtable(struct ruleset *ruleset, const struct nlmsghdr *message)
 	return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------- chains ---
- */
+/* --- chains --- */
 
 static bool decode_hook(struct chain *chain, const struct nlattr *nest)
 {
@@ -207,14 +215,16 @@ int decode_chain(struct ruleset *ruleset, const struct nlmsghdr *message)
 	uint32_t policy = NF_ACCEPT;
 	bool plain = true;
 
-	message_attributes(message, table, ARRAY_SIZE(table));
+	if (!message_attributes(message, table, ARRAY_SIZE(table)))
+		return -EBADMSG;
 	if (!is_ours(message, table[NFTA_CHAIN_TABLE]))
 		return 0;
 	const char *name = netlink_string(table[NFTA_CHAIN_NAME]);
 
 	if (!name)
 		return -EBADMSG;
-	netlink_u32(table[NFTA_CHAIN_FLAGS], &flags);
+	if (table[NFTA_CHAIN_FLAGS] && !netlink_u32(table[NFTA_CHAIN_FLAGS], &flags))
+		return -EBADMSG;
 	/* The body of a `jump { ... }`: comes and goes with the rule that holds it. */
 	if (flags & NFT_CHAIN_BINDING)
 		return 0;
@@ -243,8 +253,7 @@ int decode_chain(struct ruleset *ruleset, const struct nlmsghdr *message)
 	return 0;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- rules ---
- */
+/* --- rules --- */
 
 /* The attributes of one expression; the largest that we know has 11 (NFTA_SOCKET and others have fewer). */
 #define EXPRESSION_ATTRIBUTES 16
@@ -584,7 +593,7 @@ static bool read_expressions(const struct nlattr *nest, struct expression **ret,
 {
 	const struct nlattr *item;
 	size_t capacity = 0;
-	bool known = true;
+	bool known = !nest || is_whole_nest(nest);
 
 	*ret = NULL;
 	*ret_count = 0;
@@ -651,7 +660,8 @@ int decode_rule(struct ruleset *ruleset, const struct nlmsghdr *message)
 	struct chain *chain = NULL;
 	struct rule *rule;
 
-	message_attributes(message, table, ARRAY_SIZE(table));
+	if (!message_attributes(message, table, ARRAY_SIZE(table)))
+		return -EBADMSG;
 	if (!is_ours(message, table[NFTA_RULE_TABLE]))
 		return 0;
 	const char *name = netlink_string(table[NFTA_RULE_CHAIN]);
@@ -671,8 +681,7 @@ int decode_rule(struct ruleset *ruleset, const struct nlmsghdr *message)
 	return 0;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- sets ---
- */
+/* --- sets --- */
 
 static bool key_width(uint32_t type, uint32_t length, enum width *ret)
 {
@@ -709,14 +718,16 @@ int decode_set(struct ruleset *ruleset, const struct nlmsghdr *message)
 	struct set *set;
 	bool plain;
 
-	message_attributes(message, table, ARRAY_SIZE(table));
+	if (!message_attributes(message, table, ARRAY_SIZE(table)))
+		return -EBADMSG;
 	if (!is_ours(message, table[NFTA_SET_TABLE]))
 		return 0;
 	const char *name = netlink_string(table[NFTA_SET_NAME]);
 
 	if (!name)
 		return -EBADMSG;
-	netlink_u32(table[NFTA_SET_FLAGS], &flags);
+	if (table[NFTA_SET_FLAGS] && !netlink_u32(table[NFTA_SET_FLAGS], &flags))
+		return -EBADMSG;
 	/* Belongs to one rule, and goes with it. */
 	if (flags & NFT_SET_ANONYMOUS)
 		return 0;
@@ -779,9 +790,12 @@ int decode_elements(struct elements *elements, const struct nlmsghdr *message)
 	size_t size = width_bits(width) / 8;
 	const uint32_t known_flags = NFT_SET_ELEM_INTERVAL_END;
 
-	message_attributes(message, table, ARRAY_SIZE(table));
+	if (!message_attributes(message, table, ARRAY_SIZE(table)))
+		return -EBADMSG;
 	if (!is_ours(message, table[NFTA_SET_ELEM_LIST_TABLE]) || !table[NFTA_SET_ELEM_LIST_ELEMENTS])
 		return 0;
+	if (!is_whole_nest(table[NFTA_SET_ELEM_LIST_ELEMENTS]))
+		return -EBADMSG;
 	mnl_attr_for_each_nested(item, table[NFTA_SET_ELEM_LIST_ELEMENTS])
 	{
 		if (decode_plain_element(elements, item, size))

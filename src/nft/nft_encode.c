@@ -30,8 +30,7 @@
 /* The first data register, as nft uses it; the kernel answers with its number in units of 32 bits. */
 #define REGISTER NFT_REG_1
 
-/* ---------------------------------------------------------------------------------------------------------- batch ---
- */
+/* --- batch --- */
 
 static void *batch_reserve(struct batch *batch)
 {
@@ -90,8 +89,7 @@ void batch_done(struct batch *batch)
 	*batch = (struct batch){0};
 }
 
-/* -------------------------------------------------------------------------------------------------------- objects ---
- */
+/* --- objects --- */
 
 /* One short attribute in a buffer that is large enough: libnftnl 1.2.4 checks the room wrongly (pitfalls 5.20). */
 static struct nftnl_udata_buf *comment_userdata(const char *comment, uint8_t type)
@@ -264,8 +262,7 @@ void batch_flush_chain(struct batch *batch, const struct chain *chain)
 	message_finish(batch, message);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- rules ---
- */
+/* --- rules --- */
 
 static struct nftnl_expr *add_expression(struct nftnl_rule *rule, const char *name)
 {
@@ -520,8 +517,7 @@ void batch_add_rules(struct batch *batch, const struct chain *chain)
 		batch_add_rule(batch, chain, &chain->rules[i]);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- sets ---
- */
+/* --- sets --- */
 
 static void free_set(struct nftnl_set **set)
 {

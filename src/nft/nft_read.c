@@ -8,7 +8,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "nft_private.h"
 
@@ -40,14 +39,18 @@ void nft_close(struct nft *nft)
 	free(nft);
 }
 
+void nft_pause(struct nft *nft, long nanoseconds)
+{
+	netlink_pause(nft->netlink, nanoseconds);
+}
+
 void nft_set_progress(struct nft *nft, nft_progress *progress, void *data)
 {
 	nft->progress = progress;
 	nft->progress_data = data;
 }
 
-/* -------------------------------------------------------------------------------------------------------- one query
- * --- */
+/* --- one query --- */
 
 /* Large enough for a header and three names of 255 bytes. */
 #define REQUEST_ROOM 1024
@@ -152,8 +155,7 @@ static int explain(int r, struct err *err)
 	return r;
 }
 
-/* ------------------------------------------------------------------------------------------------------- generation
- * --- */
+/* --- generation --- */
 
 static int hear_generation(void *data, const struct nlmsghdr *message)
 {
@@ -192,8 +194,7 @@ int nft_generation(struct nft *nft, uint32_t *ret, struct err *err)
 	return 0;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- reading
- * --- */
+/* --- reading --- */
 
 static int read_table(struct query *query, struct err *err)
 {
@@ -254,17 +255,9 @@ static int read_once(struct nft *nft, struct snapshot *ret, struct err *err)
 	return 0;
 }
 
-static double now_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 int nft_read(struct nft *nft, struct snapshot *ret, struct err *err)
 {
-	double deadline = now_seconds() + NFT_READ_SECONDS;
+	double deadline = netlink_now(nft->netlink) + NFT_READ_SECONDS;
 	long pause = 200000; /* nanoseconds */
 	int r;
 
@@ -280,10 +273,10 @@ int nft_read(struct nft *nft, struct snapshot *ret, struct err *err)
 				*err = reason;
 			return explain(r, err);
 		}
-		if (now_seconds() > deadline)
+		if (netlink_now(nft->netlink) > deadline)
 			break;
 		/* Growing, and never the same as the other's rhythm. */
-		nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+		netlink_pause(nft->netlink, pause);
 		pause = pause < 20000000 ? pause * 3 / 2 + 7919 : 7000000;
 	}
 	err_set(err, EAGAIN, ERR_NETLINK,

@@ -23,14 +23,21 @@ static const char *paint(const struct report_style *style, const char *color)
 	return style->color ? color : "";
 }
 
-/* Names and texts of the kernel may hold anything, but a terminal obeys some of it. */
+/* Names and texts of the kernel may hold anything, but a terminal obeys some of it: control characters, those of
+ * U+0080 to U+009F among them, and their single bytes, which are no UTF-8. */
 static void print_clean(FILE *stream, const char *text)
 {
-	for (const unsigned char *byte = (const unsigned char *)text; *byte; byte++) {
-		if (*byte < 0x20 || *byte == 0x7f)
-			fprintf(stream, "\\x%02x", *byte);
-		else
-			fputc(*byte, stream);
+	while (*text) {
+		size_t length = utf8_length(text);
+		unsigned char byte = (unsigned char)*text;
+
+		if (length == 0 || byte < 0x20 || byte == 0x7f || (byte == 0xc2 && (unsigned char)text[1] < 0xa0)) {
+			fprintf(stream, "\\x%02x", byte);
+			text++;
+			continue;
+		}
+		fwrite(text, 1, length, stream);
+		text += length;
 	}
 }
 
@@ -39,8 +46,7 @@ static const char *plural(size_t count, const char *one, const char *many)
 	return count == 1 ? one : many;
 }
 
-/* ------------------------------------------------------------------------------------------------------- changes ---
- */
+/* --- changes --- */
 
 static const char *kind_color(const struct report_style *style, enum change_kind kind)
 {
@@ -85,8 +91,10 @@ static void print_place(const struct report_style *style, const struct policy *p
 static void print_line(const struct report_style *style, enum change_kind kind, char sign, int indent,
 	const char *label, const char *detail)
 {
-	fprintf(style->stream, "  %s%c%s %*s%s%s", kind_color(style, kind), sign, paint(style, RESET), indent, "",
-		label, *detail ? "  " : "");
+	fprintf(style->stream, "  %s%c%s %*s", kind_color(style, kind), sign, paint(style, RESET), indent, "");
+	print_clean(style->stream, label);
+	if (*detail)
+		fputs("  ", style->stream);
 	print_clean(style->stream, detail);
 }
 
@@ -219,8 +227,7 @@ static void changes(const struct report_style *style, const struct report_change
 	fputs(")\n", stream);
 }
 
-/* --------------------------------------------------------------------------------------------------------- status ---
- */
+/* --- status --- */
 
 static void print_since(const struct report_style *style, const struct report_status *report)
 {
@@ -272,10 +279,10 @@ static void print_ports(const struct report_style *style, const struct ruleset *
 	if (!services || services->elements.count == 0 || !services->targets)
 		return;
 	fputs("  ports      ", style->stream);
-	for (size_t i = 0; i < services->elements.count; i++)
-		fprintf(style->stream, "%s%" PRIu64 " %s", i ? ", " : "",
-			intervals_get(&services->elements, i).first.lo,
-			services->targets[i].chain ? services->targets[i].chain : "?");
+	for (size_t i = 0; i < services->elements.count; i++) {
+		fprintf(style->stream, "%s%" PRIu64 " ", i ? ", " : "", intervals_get(&services->elements, i).first.lo);
+		print_clean(style->stream, services->targets[i].chain ? services->targets[i].chain : "?");
+	}
 	fputc('\n', style->stream);
 }
 
@@ -329,8 +336,7 @@ static void status(const struct report_style *style, const struct report_status 
 	}
 }
 
-/* ---------------------------------------------------------------------------------------------------------- check ---
- */
+/* --- check --- */
 
 static void print_port(FILE *stream, uint16_t port, const char *what)
 {
@@ -393,8 +399,7 @@ static void check(const struct report_style *style, const struct report_check *r
 	}
 }
 
-/* ---------------------------------------------------------------------------------------------------------- error ---
- */
+/* --- error --- */
 
 static void error(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,
 	const char *environment _unused_)

@@ -210,7 +210,7 @@ bool rule_equal(const struct rule *a, const struct rule *b)
 	return true;
 }
 
-/* ---------------------------------------------------------------------------------------------------- the label --- */
+/* --- the label --- */
 
 #define LABEL_PREFIX "environment "
 #define LABEL_SINCE  ", in force since "
@@ -230,14 +230,14 @@ void ruleset_unlabel(struct ruleset *ruleset)
 {
 	const struct chain *chain = ruleset_chain(ruleset, "prerouting");
 
-	if (!chain || chain->rule_count == 0 || !chain->rules[0].comment)
-		return;
-	const char *comment = chain->rules[0].comment;
+	const char *comment = NULL;
 
-	if (strncmp(comment, LABEL_PREFIX, strlen(LABEL_PREFIX)) != 0)
-		return;
-	comment += strlen(LABEL_PREFIX);
-	const char *since = strstr(comment, LABEL_SINCE);
+	/* Not only the first: somebody may have put a rule in front of it, and that rule is then the difference. */
+	for (size_t i = 0; chain && i < chain->rule_count && !comment; i++)
+		if (chain->rules[i].comment &&
+			strncmp(chain->rules[i].comment, LABEL_PREFIX, strlen(LABEL_PREFIX)) == 0)
+			comment = chain->rules[i].comment + strlen(LABEL_PREFIX);
+	const char *since = comment ? strstr(comment, LABEL_SINCE) : NULL;
 	struct tm broken_down = {0};
 
 	if (!since)

@@ -39,8 +39,7 @@ struct compiler {
 	bool admin_bind; /* and other ones for the admin port */
 };
 
-/* --------------------------------------------------------------------------------------------------------- terms ---
- */
+/* --- terms --- */
 
 static void add_test(struct rule *rule, enum selector selector, enum test test, uint64_t value)
 {
@@ -94,8 +93,7 @@ static void add_counter(struct rule *rule, const char *name)
 	rule_add_term(rule, &(struct term){.kind = TERM_COUNTER}, name);
 }
 
-/* ------------------------------------------------------------------------------------------------------- objects ---
- */
+/* --- objects --- */
 
 static struct chain *add_chain(struct compiler *c, const char *name, uint32_t origin, const char *comment)
 {
@@ -185,8 +183,7 @@ static struct set *add_port_set(struct compiler *c, const char *name, const char
 	return set;
 }
 
-/* --------------------------------------------------------------------------------------------- lists of addresses ---
- */
+/* --- lists of addresses --- */
 
 /* A list of addresses as it is looked up: a chain that returns for those in the list and refuses the others. */
 struct list {
@@ -359,8 +356,7 @@ static void add_list(struct compiler *c, const struct list *list)
 	add_refuse_drop(chain, list->counter, list->origin, NULL);
 }
 
-/* -------------------------------------------------------------------------------------------------------- chains ---
- */
+/* --- chains --- */
 
 static void add_plaintext(struct compiler *c)
 {

@@ -20,8 +20,7 @@ static struct change *add_change(
 	return change;
 }
 
-/* -------------------------------------------------------------------------------------------------------- tables ---
- */
+/* --- tables --- */
 
 static void diff_table(struct changeset *changeset)
 {
@@ -68,8 +67,7 @@ static void diff_counters(struct changeset *changeset)
 		add_change(changeset, CHANGE_REMOVE, OBJECT_OTHER, 0)->other = &observed->others[i];
 }
 
-/* ---------------------------------------------------------------------------------------------------------- sets ---
- */
+/* --- sets --- */
 
 static bool same_shape(const struct set *a, const struct set *b)
 {
@@ -219,8 +217,7 @@ void set_delta(const struct set *expected, const struct set *observed, struct in
 	intervals_done(&kept);
 }
 
-/* --------------------------------------------------------------------------------------------------------- rules ---
- */
+/* --- rules --- */
 
 struct alignment {
 	const struct changeset *changeset;
@@ -348,8 +345,7 @@ static bool diff_rules(struct changeset *changeset, const struct chain *expected
 	return changeset->count != before;
 }
 
-/* -------------------------------------------------------------------------------------------------------- chains ---
- */
+/* --- chains --- */
 
 /* The kernel can change the policy of a base chain in place, and nothing else of it (netlink-pitfalls 5.11). */
 static bool same_hook(const struct chain *a, const struct chain *b)

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Any bytes as a policy: nothing may crash, leak, or take long, and what loads must keep what policy.h promises. With
+ * -DFUZZING_ENGINE a fuzzing engine calls LLVMFuzzerTestOneInput(); otherwise main() replays the files, or all files of
+ * the directories, that it is given. In the repository: clang -fsanitize=fuzzer,address,undefined -DFUZZING_ENGINE.
+ */
+
+#include <dirent.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "policy.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+static void check_list(const struct policy *policy, const struct source_list *list)
+{
+	struct intervals v4 = {.width = WIDTH_IPV4};
+	struct intervals v6 = {.width = WIDTH_IPV6};
+
+	require(list->given == (list->origin != 0));
+	require(list->given || list->v4.count + list->v6.count + list->reference_count == 0);
+	for (size_t i = 0; i < list->reference_count; i++) {
+		const struct network_reference *reference = &list->references[i];
+
+		require(reference->network < policy->network_count);
+		require(strcmp(policy->networks[reference->network].name, reference->name) == 0);
+		require(policy_place(policy, reference->origin).line > 0);
+	}
+	policy_resolve(policy, list, &v4, &v6, NULL, NULL);
+	for (size_t i = 1; i < v4.count; i++)
+		require(value_compare(intervals_get(&v4, i - 1).last, intervals_get(&v4, i).first) < 0);
+	for (size_t i = 0; i < v4.count; i++)
+		require(policy_place(policy, intervals_get(&v4, i).origin).line > 0);
+	intervals_done(&v4);
+	intervals_done(&v6);
+}
+
+static void check_addresses(const struct source_list *list)
+{
+	require(!list->given || list->v4.count + list->v6.count > 0);
+	require(list->reference_count == 0);
+	for (size_t i = 0; i < list->v4.count; i++)
+		require(value_compare(intervals_get(&list->v4, i).first, intervals_get(&list->v4, i).last) == 0);
+	for (size_t i = 0; i < list->v6.count; i++)
+		require(value_compare(intervals_get(&list->v6, i).first, intervals_get(&list->v6, i).last) == 0);
+}
+
+static void check_policy(const struct policy *policy)
+{
+	struct diagnostics notes = {0};
+
+	require(policy->environment_count > 0 && policy->service.port != 0);
+	for (size_t i = 0; i < policy->network_count; i++)
+		check_list(policy, &policy->networks[i].sources);
+	for (size_t i = 0; i < policy->environment_count; i++) {
+		const struct environment *environment = &policy->environments[i];
+
+		require(environment->clients.given);
+		require(environment->tls == TLS_OFF || policy->service.tls_port != 0);
+		require(policy_environment(policy, environment->name, NULL) == environment);
+		check_list(policy, &environment->clients);
+		check_list(policy, &environment->admins);
+		check_list(policy, &environment->memcached_clients);
+		check_addresses(&environment->bind);
+		check_addresses(&environment->admin_bind);
+	}
+	policy_notes(policy, &notes);
+	diagnostics_done(&notes);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct diagnostics diagnostics = {0};
+	struct policy *policy = NULL;
+	struct err err = {0};
+	int r = policy_load_text("fuzz", (const char *)data, size, &policy, &diagnostics, &err);
+
+	require((r == 0) == (policy != NULL));
+	require((r == 0) == (diagnostics.count == 0));
+	for (size_t i = 0; i < diagnostics.count; i++) {
+		/* The scanner and libconfuse must agree on what a policy is. */
+		require(strncmp(diagnostics.items[i].message, "libconfuse", strlen("libconfuse")) != 0);
+		for (const char *byte = diagnostics.items[i].message; *byte; byte++)
+			require(*byte >= 0x20 && *byte < 0x7f);
+	}
+	if (policy)
+		check_policy(policy);
+	diagnostics_done(&diagnostics);
+	policy_free(policy);
+	return 0;
+}
+
+#ifndef FUZZING_ENGINE
+static int replay(const char *path)
+{
+	_cleanup_file_ FILE *stream = fopen(path, "re");
+	_cleanup_text_ struct text text = {0};
+	int byte;
+
+	if (!stream) {
+		perror(path);
+		return 1;
+	}
+	while ((byte = getc(stream)) != EOF)
+		text_append_char(&text, (char)byte);
+	/* A copy of exactly that size, so that a sanitizer sees what reads behind its end. */
+	_cleanup_free_ uint8_t *data = mem_alloc(text.length);
+
+	if (text.length)
+		memcpy(data, text.data, text.length);
+	return LLVMFuzzerTestOneInput(data, text.length);
+}
+
+static int replay_all(const char *path)
+{
+	struct dirent **entries;
+	int count = scandir(path, &entries, NULL, alphasort);
+	int result = 0;
+
+	if (count < 0)
+		return replay(path);
+	for (int i = 0; i < count; i++) {
+		_cleanup_free_ char *inner = mem_format("%s/%s", path, entries[i]->d_name);
+		struct stat status;
+
+		if (stat(inner, &status) == 0 && S_ISREG(status.st_mode))
+			result |= replay(inner);
+		free(entries[i]);
+	}
+	free(entries);
+	return result;
+}
+
+int main(int count, char **arguments)
+{
+	int result = 0;
+
+	for (int i = 1; i < count; i++)
+		result |= replay_all(arguments[i]);
+	return result;
+}
+#endif
