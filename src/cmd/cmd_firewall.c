@@ -129,6 +129,7 @@ static int compare(const struct options *options, struct report_status *report, 
 		report->unknown_why = "there is no " POLICY_DEFAULT_PATH ", and no --policy was given";
 		return 0;
 	}
+	report->unknown_why = "the policy cannot be used";
 	if (policy_load(options->policy, policy, diagnostics, err) < 0)
 		return -err->code;
 	/* Which environment is right? The one in force, unless somebody says otherwise. */
@@ -166,12 +167,16 @@ int command_status(const struct options *options)
 	report.why_not = why_not_in_force(snapshot.ruleset);
 	report.in_force = !report.why_not;
 	report.sources = ruleset_source_count(snapshot.ruleset);
-	if (compare(options, &report, &policy, &err, &diagnostics) < 0) {
-		status = fail(options, &err, &diagnostics);
-	} else {
+	bool compared = compare(options, &report, &policy, &err, &diagnostics) == 0;
+
+	/* What is known comes first, also where the policy is bad: a firewall that is not in force must be seen. */
+	if (compared || options->renderer == &report_text)
 		options->renderer->status(&style, &report);
-		status = finish_output(options,
-			report.in_force && report.conforming != CONFORMING_NO ? EXIT_CONFORMING : EXIT_DIFFERS);
+	status = report.in_force && report.conforming != CONFORMING_NO ? EXIT_CONFORMING : EXIT_DIFFERS;
+	status = finish_output(options, status);
+	if (!compared) {
+		fail(options, &err, &diagnostics);
+		status = status == EXIT_CONFORMING ? EXIT_TROUBLE : status;
 	}
 	diagnostics_done(&diagnostics);
 	policy_free(policy);

@@ -57,6 +57,11 @@ int command_export(const struct options *options)
 		err_hint(&err, "dflyguard export --to nft");
 		return fail(options, &err, NULL);
 	}
+	if (options->renderer == &report_json) {
+		err_set(&err, EINVAL, ERR_USAGE, "export writes the language that --to names, not JSON");
+		err_hint(&err, "leave out --format json");
+		return fail(options, &err, NULL);
+	}
 	if (!load_policy(options, &policy, &environment))
 		return EXIT_TROUBLE;
 	ruleset = ruleset_compile(policy, environment, (uint64_t)time(NULL));

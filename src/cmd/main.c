@@ -317,7 +317,8 @@ static int parse(int argc, char **argv, struct options *options)
 		return usage(options, "each call runs one command", "unexpected argument '%s'", argv[optind + 1]);
 	for (unsigned int bit = 1; bit <= OPTION_TO; bit <<= 1)
 		if (bits & bit & ~options->command->options)
-			return usage(options, options->command->summary, "this command does not take --%s",
+			return usage(options, "`dflyguard COMMAND --help` lists what a command takes",
+				"this command does not take --%s",
 				option_name(bit == OPTION_DRY_RUN ? OPTION_DRY : OPTION_EXPORT_TO));
 	return -1;
 }

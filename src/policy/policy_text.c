@@ -16,7 +16,7 @@ static int check_owner(const char *path, const struct stat *status, struct err *
 	int r;
 
 	if (status->st_uid != 0 && status->st_uid != geteuid()) {
-		r = err_set(err, EPERM, ERR_POLICY,
+		r = err_set_at(err, EPERM, ERR_POLICY, (struct srcloc){path, 0},
 			"'%s' belongs to user %u%s: a policy must belong to root or the caller", path,
 			(unsigned int)status->st_uid,
 			status->st_uid == OVERFLOW_UID ? " (in a user namespace: to a user that is not mapped into it)"
@@ -25,7 +25,7 @@ static int check_owner(const char *path, const struct stat *status, struct err *
 		return r;
 	}
 	if (status->st_mode & (S_IWGRP | S_IWOTH)) {
-		r = err_set(err, EPERM, ERR_POLICY,
+		r = err_set_at(err, EPERM, ERR_POLICY, (struct srcloc){path, 0},
 			"'%s' can be changed by %s (mode %04o): only its owner may write a policy", path,
 			status->st_mode & S_IWOTH ? "everybody" : "its group", (unsigned int)status->st_mode & 07777);
 		err_hint(err, "chmod go-w '%s'", path);
@@ -46,12 +46,13 @@ static int read_all(
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return err_set(err, EIO, ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+			return err_set_at(err, EIO, ERR_IO, (struct srcloc){path, 0}, "cannot read '%s': %s", path,
+				strerror(errno));
 		if (got == 0)
 			return 0;
 		source->length += (size_t)got;
 		if (source->length > maximum)
-			return err_set(err, EFBIG, ERR_POLICY,
+			return err_set_at(err, EFBIG, ERR_POLICY, (struct srcloc){path, 0},
 				"'%s' is too large: a policy may have %u MiB, all files together", path,
 				POLICY_MAX_TEXT / 1024 / 1024);
 		if (source->length == capacity) {
@@ -70,18 +71,22 @@ int source_open(struct source *source, const char *path, size_t maximum, struct 
 	int r;
 
 	if (descriptor < 0)
-		return err_set(err, errno, ERR_POLICY, "cannot open '%s': %s", path, strerror(errno));
+		return err_set_at(err, errno, ERR_POLICY, (struct srcloc){path, 0}, "cannot open '%s': %s", path,
+			strerror(errno));
 	if (fstat(descriptor, &status) < 0)
-		return err_set(err, EIO, ERR_IO, "cannot examine '%s': %s", path, strerror(errno));
+		return err_set_at(
+			err, EIO, ERR_IO, (struct srcloc){path, 0}, "cannot examine '%s': %s", path, strerror(errno));
 	if (S_ISDIR(status.st_mode))
-		return err_set(err, EISDIR, ERR_POLICY, "'%s' is a directory: name a file", path);
+		return err_set_at(
+			err, EISDIR, ERR_POLICY, (struct srcloc){path, 0}, "'%s' is a directory: name a file", path);
 	if (!S_ISREG(status.st_mode))
-		return err_set(err, ENOTSUP, ERR_POLICY, "'%s' is not a regular file", path);
+		return err_set_at(
+			err, ENOTSUP, ERR_POLICY, (struct srcloc){path, 0}, "'%s' is not a regular file", path);
 	r = check_owner(path, &status, err);
 	if (r < 0)
 		return r;
 	if (status.st_size < 0 || (size_t)status.st_size > maximum)
-		return err_set(err, EFBIG, ERR_POLICY,
+		return err_set_at(err, EFBIG, ERR_POLICY, (struct srcloc){path, 0},
 			"'%s' is too large: a policy may have %u MiB, all files together", path,
 			POLICY_MAX_TEXT / 1024 / 1024);
 	source->device = status.st_dev;

@@ -215,8 +215,8 @@ static void changes(const struct report_style *style, const struct report_change
 	}
 	if (!report->write) {
 		print_totals(style, report->changes);
-		fprintf(stream, ". %sNothing was changed%s: this is a plan, `dflyguard apply` does it.\n",
-			paint(style, YELLOW), paint(style, RESET));
+		fprintf(stream, ". %sNothing was changed%s: this is a plan, `dflyguard %s` does it.\n",
+			paint(style, YELLOW), paint(style, RESET), report->environment ? "apply" : "remove");
 		return;
 	}
 	fprintf(stream, "%s%s%s in one transaction and read back: nothing differs. (%.0f ms", paint(style, GREEN),
@@ -272,6 +272,23 @@ static void print_conforming(const struct report_style *style, const struct repo
 	abort();
 }
 
+/* Nothing passes a chain that ends with a refusal that asks for nothing. */
+static bool chain_refuses_all(const struct chain *chain)
+{
+	const struct rule *rule = chain && chain->rule_count ? &chain->rules[chain->rule_count - 1] : NULL;
+	bool refuses = false;
+
+	for (size_t i = 0; rule && i < rule->term_count; i++) {
+		const struct term *term = &rule->terms[i];
+
+		if (term->kind == TERM_REJECT_RESET || (term->kind == TERM_VERDICT && term->verdict == VERDICT_DROP))
+			refuses = true;
+		else if (term->kind != TERM_COUNTER && !(term->kind == TERM_TEST && term->selector == SELECT_L4PROTO))
+			return false;
+	}
+	return refuses;
+}
+
 static void print_ports(const struct report_style *style, const struct ruleset *observed)
 {
 	const struct set *services = ruleset_set(observed, "services");
@@ -280,8 +297,12 @@ static void print_ports(const struct report_style *style, const struct ruleset *
 		return;
 	fputs("  ports      ", style->stream);
 	for (size_t i = 0; i < services->elements.count; i++) {
+		const char *name = services->targets[i].chain ? services->targets[i].chain : "?";
+
 		fprintf(style->stream, "%s%" PRIu64 " ", i ? ", " : "", intervals_get(&services->elements, i).first.lo);
-		print_clean(style->stream, services->targets[i].chain ? services->targets[i].chain : "?");
+		print_clean(style->stream, name);
+		if (chain_refuses_all(ruleset_chain(observed, name)))
+			fputs(" (closed)", style->stream);
 	}
 	fputc('\n', style->stream);
 }
