@@ -212,10 +212,14 @@ static char *version_of(const char *program, const char *name)
 	const char *const argv[] = {program, "--version", NULL};
 	struct reading reading = run(SPACE_EMPTY, CPU_ANY, argv, WORK_FILE("version"));
 	_cleanup_free_ char *text = read_file(WORK_FILE("version"));
+	size_t length;
 
 	if (reading.status != 0 || !text || !*text)
 		return mem_format("%s of unknown version", name);
-	return mem_stringn(text, strcspn(text, "\n("));
+	length = strcspn(text, "\n(");
+	while (length > 0 && text[length - 1] == ' ')
+		length--;
+	return mem_stringn(text, length);
 }
 
 /* The value of the first line of a file that begins with `name`, without what stands before `separator`. */
@@ -260,7 +264,6 @@ static void describe_machine(struct machine *machine, const struct tools *tools)
 			fail("%s: %s", link, strerror(errno));
 		free(machine->redis_version);
 		machine->redis_version = version_of(link, "redis");
-		machine->redis_version[strcspn(machine->redis_version, "\n")] = '\0';
 		if (strstr(machine->redis_version, " sha="))
 			*strstr(machine->redis_version, " sha=") = '\0';
 	}
@@ -300,7 +303,7 @@ int main(int argc, char *argv[])
 	sandbox_enter(tools.dflyguard);
 	spawner_start();
 	describe_machine(&machine, &tools);
-	results.reading_floor = run_floor(&tools);
+	results.least_peak = run_least_peak(&tools);
 	if (options.parts & ~(unsigned int)PART_PACKET)
 		bench_kernel(&options, &tools, &results);
 	if (options.parts & PART_PACKET)

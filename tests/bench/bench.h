@@ -30,23 +30,29 @@ enum part {
 	PART_ALL = (1 << 5) - 1,
 };
 
-#define TABLE		   "dflyguard"
-#define SERVER_PORT	   6379
-#define SERVER_ADDRESS	   "10.77.0.1"
-#define CLIENT_ADDRESS	   "10.77.0.2" /* in CLIENT_NETWORK, which every ruleset of the packet part lets in */
-#define CLIENT_NETWORK	   "10.77.0.0/24"
-#define STRANGER_SERVER	   "10.78.0.1" /* the same server, as seen by a client that no ruleset lets in */
-#define STRANGER_ADDRESS   "10.78.0.2"
-#define WORK_DIRECTORY	   "/run/dflyguard-bench"
-#define WORK_FILE(name)	   WORK_DIRECTORY "/" name
-#define ERROR_FILE	   WORK_FILE("stderr")
-#define SEED		   UINT64_C(0x64666c7967756172)
-#define NETWORKS_LIMIT	   1000000
-#define CPU_ANY		   (-1)
-#define CPU_SERVER	   0
-#define CPU_CLIENT	   1
-#define ARGUMENTS_LIMIT	   24
-#define COMMAND_TEXT_LIMIT 4096
+#define TABLE		 "dflyguard"
+#define SERVER_PORT	 6379
+#define SERVER_ADDRESS	 "10.77.0.1"
+#define CLIENT_ADDRESS	 "10.77.0.2" /* in CLIENT_NETWORK, which every ruleset of the packet part lets in */
+#define CLIENT_NETWORK	 "10.77.0.0/24"
+#define STRANGER_SERVER	 "10.78.0.1" /* the same server, as seen by a client that no ruleset lets in */
+#define STRANGER_ADDRESS "10.78.0.2"
+#define WORK_DIRECTORY	 "/run/dflyguard-bench"
+#define WORK_FILE(name)	 WORK_DIRECTORY "/" name
+#define ERROR_FILE	 WORK_FILE("stderr")
+/* Rounds stop when these seconds have gone, but not before there are ROUNDS_LEAST: on a slow or busy machine. */
+#define BUDGET		    20.0
+#define BUDGET_QUICK	    4.0
+#define BUDGET_PACKET	    90.0
+#define BUDGET_PACKET_QUICK 25.0
+#define ROUNDS_LEAST	    3
+#define SEED		    UINT64_C(0x64666c7967756172)
+#define NETWORKS_LIMIT	    1000000
+#define CPU_ANY		    (-1)
+#define CPU_SERVER	    0
+#define CPU_CLIENT	    1
+#define ARGUMENTS_LIMIT	    24
+#define COMMAND_TEXT_LIMIT  4096
 
 struct tools {
 	char *dflyguard;
@@ -100,7 +106,7 @@ struct comparison {
 	double time_target, memory_target;
 };
 
-/* One ruleset in front of the server. Ratios are to the first ruleset, taken within each round. */
+/* One ruleset in front of the server. Ratios are to the mean of the first two, both `none`, within each round. */
 struct packet_result {
 	const char *name;
 	struct series connections, connect_median,
@@ -111,11 +117,12 @@ struct packet_result {
 	char *failure;
 };
 
-/* Where one process spends its time, as strace counts it. */
+/* Where one process spends its time: as it says itself, or as strace counts it. */
 struct breakdown {
 	const char *name;
 	size_t networks;
-	char *calls;
+	char *steps; /* NULL if it does not tell */
+	char *calls; /* NULL without strace */
 };
 
 struct results {
@@ -129,7 +136,7 @@ struct results {
 	size_t breakdown_count, breakdown_capacity;
 	char **notes;
 	size_t note_count, note_capacity;
-	double reading_floor; /* bytes: no peak can be read that is smaller */
+	double least_peak; /* bytes: of a process that does nothing */
 	double elapsed;
 	unsigned int packet_rounds;
 };
@@ -171,8 +178,8 @@ struct reading run(enum space space, int cpu, const char *const argv[], const ch
 void run_or_fail(enum space space, const char *const argv[], const char *output);
 /* First line that the last command wrote to stderr, never empty; to be freed. */
 char *run_complaint(const struct reading *reading);
-/* Smallest peak that run() can read, in bytes. */
-double run_floor(const struct tools *tools);
+/* Peak of a process that does nothing, in bytes. */
+double run_least_peak(const struct tools *tools);
 /* A whole file as text, to be freed; NULL if it cannot be read. */
 char *read_file(const char *path);
 
@@ -205,6 +212,12 @@ enum policy_kind {
 	POLICY_PLAIN, /* plaintext port open to the sources and to CLIENT_NETWORK */
 };
 
+enum policy_change {
+	CHANGE_NONE,
+	CHANGE_REPLACE, /* one source became another one */
+	CHANGE_ADD,	/* one source more */
+};
+
 /* 90 % IPv4 /24 to /32, 10 % IPv6 /48 to /128, neither overlapping nor adjacent; the same for the same count. */
 struct sources sources_make(size_t count);
 void sources_done(struct sources *sources);
@@ -212,7 +225,7 @@ void sources_done(struct sources *sources);
 const char *source_text(char *buffer, const struct source *source);
 /* The index of the source that the changed policy replaces. */
 size_t sources_replaced(const struct sources *sources);
-void write_policy(const char *path, const struct sources *sources, enum policy_kind kind, bool changed);
+void write_policy(const char *path, const struct sources *sources, enum policy_kind kind, enum policy_change change);
 void write_plain_ruleset(const char *path, const struct sources *sources);
 void write_port_ruleset(const char *path);
 void write_linear_ruleset(const char *path, const struct sources *sources);

@@ -100,8 +100,9 @@ static void finish(FILE *stream, const char *path)
 		fail("%s: %s", path, strerror(errno));
 }
 
-void write_policy(const char *path, const struct sources *sources, enum policy_kind kind, bool changed)
+void write_policy(const char *path, const struct sources *sources, enum policy_kind kind, enum policy_change change)
 {
+	size_t replaced = sources_replaced(sources), count = sources->count + (change == CHANGE_ADD);
 	FILE *stream = create(path);
 	char buffer[64];
 
@@ -110,8 +111,8 @@ void write_policy(const char *path, const struct sources *sources, enum policy_k
 		"service {\n\tport = %d\n\ttls_port = 6380\n\tadmin_port = 0\n\tmemcached_port = 0\n}\n"
 		"network bench {\n\tsources = {",
 		SERVER_PORT);
-	for (size_t i = 0; i < sources->count; i++) {
-		size_t index = changed && i == sources_replaced(sources) ? sources->count : i;
+	for (size_t i = 0; i < count; i++) {
+		size_t index = change == CHANGE_REPLACE && i == replaced ? sources->count : i;
 		const char *text = source_text(buffer, &sources->items[index]);
 
 		/* The client takes the place of the first source, so that there are as many as the row says. */
@@ -195,7 +196,9 @@ void write_linear_ruleset(const char *path, const struct sources *sources)
 
 void write_cold_ruleset(const char *path, const char *exported)
 {
-	static const char *const deletions[] = {"delete table", "destroy table", "flush table", "flush ruleset"};
+	/* `table inet dflyguard` alone makes sure that there is something to delete; left in, it would create the table
+	 * without its comment. */
+	static const char *const dropped[] = {"delete table", "destroy table", "flush ", "table ", "add table "};
 	_cleanup_free_ char *text = read_file(exported);
 	FILE *stream = create(path);
 
@@ -203,11 +206,11 @@ void write_cold_ruleset(const char *path, const char *exported)
 		fail("%s: %s", exported, strerror(errno));
 	for (const char *line = text; *line;) {
 		size_t length = strcspn(line, "\n") + (strchr(line, '\n') != NULL);
-		bool deletes = false;
+		bool drop = false;
 
-		for (size_t i = 0; i < ARRAY_SIZE(deletions); i++)
-			deletes = deletes || !strncmp(line, deletions[i], strlen(deletions[i]));
-		if (!deletes)
+		for (size_t i = 0; i < ARRAY_SIZE(dropped) && !memchr(line, '{', length); i++)
+			drop = drop || !strncmp(line, dropped[i], strlen(dropped[i]));
+		if (!drop)
 			fwrite(line, 1, length, stream);
 		line += length;
 	}

@@ -195,12 +195,13 @@ static void put_packets(struct json *json, const struct results *results)
 
 static void put_breakdowns(struct json *json, const struct results *results)
 {
-	key(json, "system_calls");
+	key(json, "breakdowns");
 	begin(json, '[');
 	for (size_t i = 0; i < results->breakdown_count; i++) {
 		begin(json, '{');
 		named_string(json, "command", results->breakdowns[i].name);
 		named_number(json, "networks", (double)results->breakdowns[i].networks);
+		named_string(json, "steps", results->breakdowns[i].steps);
 		named_string(json, "calls", results->breakdowns[i].calls);
 		end(json, '}');
 	}
@@ -226,7 +227,7 @@ void report_json(const struct results *results, const struct machine *machine, c
 	named_number(&json, "schema", 1);
 	named_number(&json, "quick", options->quick);
 	named_number(&json, "elapsed_seconds", results->elapsed);
-	named_number(&json, "peak_floor_bytes", results->reading_floor);
+	named_number(&json, "least_peak_bytes", results->least_peak);
 	put_machine(&json, machine);
 	put_comparisons(&json, results);
 	put_packets(&json, results);

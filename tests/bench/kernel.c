@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 
 #define POLICY	WORK_FILE("policy.conf")
 #define CHANGED WORK_FILE("changed.conf")
+#define ADDED	WORK_FILE("added.conf")
 #define EXPORT	WORK_FILE("export.nft")
 #define SAME	WORK_FILE("same.nft")
 #define PLAIN	WORK_FILE("plain.nft")
@@ -27,6 +29,7 @@ enum figure {
 	NFT_LIST,
 	NFT_LIST_PLAIN,
 	APPLY_CHANGE,
+	APPLY_ADD,
 	NFT_ADD,
 	NFT_ADD_PLAIN,
 	START_TRUE,
@@ -49,6 +52,7 @@ static const char *const figure_names[FIGURES] = {
 	[NFT_LIST] = "nft list table, same ruleset",
 	[NFT_LIST_PLAIN] = "nft list table, two plain sets",
 	[APPLY_CHANGE] = "dflyguard apply, one source changed",
+	[APPLY_ADD] = "dflyguard apply, one source added",
 	[NFT_ADD] = "nft add element, same ruleset",
 	[NFT_ADD_PLAIN] = "nft add element, two plain sets",
 	[START_TRUE] = "true (a process that does nothing)",
@@ -81,6 +85,7 @@ static const struct {
 	{"plan on an empty kernel / nft -c -f of the same ruleset", PLAN_EMPTY, NFT_CHECK, no_targets},
 	{"apply, one source changed / nft add element", APPLY_CHANGE, NFT_ADD, change_targets},
 	{"apply, one source changed / nft add element, two plain sets", APPLY_CHANGE, NFT_ADD_PLAIN, no_targets},
+	{"apply, one source added / nft add element", APPLY_ADD, NFT_ADD, no_targets},
 	{"status / nft list table", STATUS, NFT_LIST, no_targets},
 	{"remove / nft delete table", REMOVE, NFT_DELETE, no_targets},
 };
@@ -137,10 +142,13 @@ static bool take(struct stage *stage, struct command *command, struct measuremen
 /* Each command once per round, in an order that changes. */
 static void take_rounds(struct stage *stage, const char *what, struct command *commands, size_t count)
 {
+	double begin = now(), budget = stage->options->quick ? BUDGET_QUICK : BUDGET;
 	size_t order[16];
 	char number[32];
 
 	for (unsigned int round = 0; round < stage->rounds; round++) {
+		if (!stage->options->rounds && round >= ROUNDS_LEAST && now() - begin > budget)
+			break;
 		random_order(&stage->random, order, count);
 		for (size_t i = 0; i < count; i++) {
 			progress("%s networks, %s: round %u of %u", format_count(number, stage->networks), what,
@@ -199,6 +207,17 @@ static void take_cold(struct stage *stage, bool first_size)
 	take_rounds(stage, "cold", commands, ARRAY_SIZE(commands) - (first_size ? 0 : 3));
 }
 
+/* When the table was put in force is told in a comment, and differs rightly. */
+static void hide_time(char *text)
+{
+	static const char mark[] = "in force since ";
+
+	for (char *at = text; (at = strstr(at, mark));) {
+		at += strlen(mark);
+		memset(at, '-', strcspn(at, "\"\n"));
+	}
+}
+
 /* What nft shows of dflyguard's table, beside the table that nft made of the export: they should be one and the same.
  */
 static void compare_listings(struct stage *stage)
@@ -211,11 +230,13 @@ static void compare_listings(struct stage *stage)
 	guard = read_file(WORK_FILE("listing"));
 	run_or_fail(SPACE_EXPORT, list, WORK_FILE("listing"));
 	same = read_file(WORK_FILE("listing"));
-	if (!guard || !same || strcmp(guard, same) != 0)
+	if (!guard || !same)
+		fail("%s: %s", WORK_FILE("listing"), strerror(errno));
+	hide_time(guard);
+	hide_time(same);
+	if (strcmp(guard, same) != 0)
 		note(stage->results,
-			"%s networks: nft lists dflyguard's table and the exported one differently: the two sides did "
-			"not do the "
-			"same work",
+			"%s networks: nft lists dflyguard's table and the exported one differently: not the same work",
 			format_count(number, stage->networks));
 }
 
@@ -254,16 +275,22 @@ static void take_change(struct stage *stage)
 	size_t first = stage->first;
 	_cleanup_free_ char *set = find_set(SAME, &stage->sources);
 	char element[64], number[32];
+	const struct measurement *figures = &stage->results->measurements[first];
 	uint32_t generation = sandbox_generation(SPACE_GUARD), commits;
+	size_t wanted;
 	/* There and back: both ways change one source. */
 	struct command back = {
 		SPACE_GUARD, first + APPLY_CHANGE, 0, NULL, {tools->dflyguard, "--policy", POLICY, "apply"}, false};
+	struct command back_from_added = {
+		SPACE_GUARD, NOTHING, 0, NULL, {tools->dflyguard, "--policy", POLICY, "apply"}, false};
 	struct command take_out = {SPACE_EXPORT, NOTHING, 0, NULL,
 		{tools->nft, "delete", "element", "inet", TABLE, set, "{", element, "}"}, false};
 	struct command take_out_plain = {SPACE_PLAIN, NOTHING, 0, NULL,
 		{tools->nft, "delete", "element", "inet", TABLE, "clients4", "{", element, "}"}, false};
 	struct command commands[] = {
 		{SPACE_GUARD, first + APPLY_CHANGE, 0, &back, {tools->dflyguard, "--policy", CHANGED, "apply"}, false},
+		{SPACE_GUARD, first + APPLY_ADD, 0, &back_from_added, {tools->dflyguard, "--policy", ADDED, "apply"},
+			false},
 		{SPACE_PLAIN, first + NFT_ADD_PLAIN, 0, &take_out_plain,
 			{tools->nft, "add", "element", "inet", TABLE, "clients4", "{", element, "}"}, false},
 		{SPACE_EXPORT, first + NFT_ADD, 0, &take_out,
@@ -277,16 +304,52 @@ static void take_change(struct stage *stage)
 	take_rounds(stage, "one source changed", commands, ARRAY_SIZE(commands) - (set ? 0 : 1));
 
 	commits = sandbox_generation(SPACE_GUARD) - generation;
-	if (!commands[0].broken && commits != 2 * stage->rounds)
-		note(stage->results, "%s networks: %u changes of one source took %u commits",
-			format_count(number, stage->networks), 2 * stage->rounds, commits);
+	wanted = figures[APPLY_CHANGE].seconds.count + 2 * figures[APPLY_ADD].seconds.count;
+	if (!commands[0].broken && !commands[1].broken && commits != wanted)
+		note(stage->results, "%s networks: %zu changes took %u commits", format_count(number, stage->networks),
+			wanted, commits);
+}
+
+static struct breakdown *breakdown_of(struct stage *stage, enum figure figure)
+{
+	struct results *results = stage->results;
+
+	for (size_t i = 0; i < results->breakdown_count; i++) {
+		if (results->breakdowns[i].name == figure_names[figure])
+			return &results->breakdowns[i];
+	}
+	ARRAY_GROW(results->breakdowns, results->breakdown_count, results->breakdown_capacity);
+	results->breakdowns[results->breakdown_count] =
+		(struct breakdown){.name = figure_names[figure], .networks = stage->networks};
+	return &results->breakdowns[results->breakdown_count++];
+}
+
+/* What dflyguard --verbose tells of its steps: lines like "  12.3 ms  reading the policy". */
+static void take_steps(struct stage *stage, enum figure figure, const char *policy)
+{
+	const char *const argv[] = {stage->tools->dflyguard, "--verbose", "--policy", policy, "apply", NULL};
+	struct reading reading = run(SPACE_GUARD, CPU_ANY, argv, NULL);
+	_cleanup_free_ char *text = read_file(ERROR_FILE);
+	struct text steps = {0};
+	char *rest = NULL;
+
+	if (reading.status != 0 || !text)
+		return;
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		int length = 0;
+		double milliseconds;
+
+		if (sscanf(line, " %lf ms %n", &milliseconds, &length) == 1 && length > 0 && milliseconds > 0)
+			text_printf(&steps, "%s%s %.1f ms", steps.length ? ", " : "", line + length, milliseconds);
+	}
+	if (steps.length)
+		breakdown_of(stage, figure)->steps = text_take(&steps);
 }
 
 /* The system calls that took most of the time, by wall clock. strace slows each of them down: shares, not figures. */
-static void take_breakdown(struct stage *stage, enum space space, enum figure figure, const char *const command[])
+static void take_calls(struct stage *stage, enum space space, enum figure figure, const char *const command[])
 {
 	const char *argv[16] = {stage->tools->strace, "-f", "-w", "-c", "-o", WORK_FILE("strace")};
-	struct results *results = stage->results;
 	_cleanup_free_ char *text = NULL;
 	struct text calls = {0};
 	char *line, *rest = NULL;
@@ -294,28 +357,24 @@ static void take_breakdown(struct stage *stage, enum space space, enum figure fi
 
 	for (size_t i = 0; command[i]; i++)
 		argv[6 + i] = command[i];
-	progress("where the time goes: %s", figure_names[figure]);
 	if (run(space, CPU_ANY, argv, NULL).status < 0)
 		return;
 	text = read_file(WORK_FILE("strace"));
 	for (line = text ? strtok_r(text, "\n", &rest) : NULL; line && shown < 4; line = strtok_r(NULL, "\n", &rest)) {
-		double share, seconds;
-		char name[32] = "", *end = strrchr(line, ' ');
+		const char *name = strrchr(line, ' ');
 		unsigned long each, count;
+		double share, seconds;
 
-		if (!end || sscanf(line, " %lf %lf %lu %lu", &share, &seconds, &each, &count) != 4)
+		/* Columns: % time, seconds, usecs/call, calls, errors or nothing, name. */
+		if (!name || sscanf(line, " %lf %lf %lu %lu", &share, &seconds, &each, &count) != 4)
 			continue;
-		snprintf(name, sizeof(name), "%s", end + 1);
-		if (!strcmp(name, "total"))
+		if (!strcmp(name, " total"))
 			break;
-		text_printf(&calls, "%s%s %.1f ms (%lu)", shown ? ", " : "", name, seconds * 1e3, count);
+		text_printf(&calls, "%s%s %.1f ms (%lu)", shown ? ", " : "", name + 1, seconds * 1e3, count);
 		shown++;
 	}
-	if (!shown)
-		return;
-	ARRAY_GROW(results->breakdowns, results->breakdown_count, results->breakdown_capacity);
-	results->breakdowns[results->breakdown_count++] =
-		(struct breakdown){figure_names[figure], stage->networks, text_take(&calls)};
+	if (shown)
+		breakdown_of(stage, figure)->calls = text_take(&calls);
 }
 
 static void take_breakdowns(struct stage *stage)
@@ -327,11 +386,18 @@ static void take_breakdowns(struct stage *stage)
 	const char *const list[] = {tools->nft, "list", "table", "inet", TABLE, NULL};
 	const char *const delete[] = {tools->nft, "delete", "table", "inet", TABLE, NULL};
 
-	take_breakdown(stage, SPACE_GUARD, APPLY_COLD, apply);
-	take_breakdown(stage, SPACE_EXPORT, NFT_COLD, load);
-	take_breakdown(stage, SPACE_GUARD, APPLY_NOOP, apply);
-	take_breakdown(stage, SPACE_EXPORT, NFT_LIST, list);
-	take_breakdown(stage, SPACE_GUARD, APPLY_CHANGE, change);
+	progress("where the time goes");
+	take_steps(stage, APPLY_COLD, POLICY);
+	take_steps(stage, APPLY_NOOP, POLICY);
+	take_steps(stage, APPLY_CHANGE, CHANGED);
+	run(SPACE_GUARD, CPU_ANY, delete, NULL);
+	if (!tools->strace)
+		return;
+	take_calls(stage, SPACE_GUARD, APPLY_COLD, apply);
+	take_calls(stage, SPACE_GUARD, APPLY_NOOP, apply);
+	take_calls(stage, SPACE_GUARD, APPLY_CHANGE, change);
+	take_calls(stage, SPACE_EXPORT, NFT_COLD, load);
+	take_calls(stage, SPACE_EXPORT, NFT_LIST, list);
 	run(SPACE_GUARD, CPU_ANY, delete, NULL);
 	run(SPACE_EXPORT, CPU_ANY, delete, NULL);
 }
@@ -370,7 +436,7 @@ static unsigned int rounds_for(const struct options *options, size_t networks)
 static void bench_size(struct stage *stage, bool first_size, bool last_size)
 {
 	static const enum figure guard_figures[] = {APPLY_COLD, PLAN_EMPTY, REMOVE, APPLY_NOOP, PLAN_NOOP, STATUS,
-		APPLY_CHANGE, NFT_COLD, NFT_CHECK, NFT_DELETE, NFT_LIST, NFT_ADD};
+		APPLY_CHANGE, APPLY_ADD, NFT_COLD, NFT_CHECK, NFT_DELETE, NFT_LIST, NFT_ADD};
 	const struct tools *tools = stage->tools;
 	unsigned int parts = stage->options->parts;
 	const char *const export[] = {tools->dflyguard, "--policy", POLICY, "export", "--to", "nft", NULL};
@@ -382,8 +448,9 @@ static void bench_size(struct stage *stage, bool first_size, bool last_size)
 	char number[32];
 
 	progress("%s networks: files", format_count(number, stage->networks));
-	write_policy(POLICY, &stage->sources, POLICY_TLS, false);
-	write_policy(CHANGED, &stage->sources, POLICY_TLS, true);
+	write_policy(POLICY, &stage->sources, POLICY_TLS, CHANGE_NONE);
+	write_policy(CHANGED, &stage->sources, POLICY_TLS, CHANGE_REPLACE);
+	write_policy(ADDED, &stage->sources, POLICY_TLS, CHANGE_ADD);
 	write_plain_ruleset(PLAIN, &stage->sources);
 	if (!prepare(stage, SPACE_EMPTY, export, EXPORT, guard_figures, ARRAY_SIZE(guard_figures)))
 		return;
@@ -395,7 +462,8 @@ static void bench_size(struct stage *stage, bool first_size, bool last_size)
 		return;
 
 	progress("%s networks: putting it in force", format_count(number, stage->networks));
-	ready = prepare(stage, SPACE_GUARD, apply, NULL, FIGURE_LIST(APPLY_NOOP, PLAN_NOOP, STATUS, APPLY_CHANGE));
+	ready = prepare(
+		stage, SPACE_GUARD, apply, NULL, FIGURE_LIST(APPLY_NOOP, PLAN_NOOP, STATUS, APPLY_CHANGE, APPLY_ADD));
 	ready_same = prepare(stage, SPACE_EXPORT, load, NULL, FIGURE_LIST(NFT_LIST, NFT_ADD));
 	ready_plain = prepare(stage, SPACE_PLAIN, load_plain, NULL, FIGURE_LIST(NFT_LIST_PLAIN, NFT_ADD_PLAIN));
 	if (ready && ready_same && ready_plain) {
@@ -412,7 +480,7 @@ static void bench_size(struct stage *stage, bool first_size, bool last_size)
 		run(SPACE_EXPORT, CPU_ANY, delete, NULL);
 	if (ready_plain)
 		run(SPACE_PLAIN, CPU_ANY, delete, NULL);
-	if (ready && ready_same && ready_plain && last_size && tools->strace && !stage->options->quick)
+	if (ready && ready_same && ready_plain && last_size)
 		take_breakdowns(stage);
 }
 

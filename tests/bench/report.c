@@ -34,6 +34,16 @@ static const char *format_figure(char *buffer, double value)
 	return buffer;
 }
 
+/* A ratio, fine enough to see on which side of its target it is. */
+static const char *format_ratio(char *buffer, double ratio)
+{
+	if (isnan(ratio))
+		strcpy(buffer, "-");
+	else
+		snprintf(buffer, 32, "%.3f", ratio);
+	return buffer;
+}
+
 /* "<= 0.60 reached", always 15 columns wide. */
 static void print_target(double ratio, double target, bool at_least)
 {
@@ -70,13 +80,14 @@ static void print_comparison(const struct results *results, const struct compari
 	double memory = ratio_of(&subject->peak, &against->peak);
 	char number[32], buffer[32];
 
-	printf("  %9s  ", format_count(number, subject->networks));
+	printf("  %9s %6zu  ", format_count(number, subject->networks),
+		against->seconds.count ? against->seconds.count : subject->seconds.count);
 	print_cost(subject);
 	printf("  ");
 	print_cost(against);
-	printf("  %5s ", format_figure(buffer, time));
+	printf("  %5s ", format_ratio(buffer, time));
 	print_target(time, comparison->time_target, false);
-	printf(" %5s ", format_figure(buffer, memory));
+	printf(" %5s ", format_ratio(buffer, memory));
 	print_target(memory, comparison->memory_target, false);
 	printf("\n");
 }
@@ -106,8 +117,8 @@ static void print_comparisons(const struct results *results)
 			if (comparison->title != title || !comparison_shown(results, comparison))
 				continue;
 			if (!heading)
-				printf("\n%s             %-24s  %-24s  %-21s %-21s\n"
-				       "   networks  %8s %8s %6s  %8s %8s %6s  %5s %-15s %5s %-15s%s\n",
+				printf("\n%s                    %-24s  %-24s  %-21s %-21s\n"
+				       "   networks rounds  %8s %8s %6s  %8s %8s %6s  %5s %-15s %5s %-15s%s\n",
 					dim, " dflyguard", " nft", "time", "peak memory", "ms", "min ms", "MB", "ms",
 					"min ms", "MB", "ratio", "target", "ratio", "target", plain);
 			heading = true;
@@ -148,10 +159,20 @@ static void print_times(const struct results *results)
 			format_figure(buffer[3], system), format_figure(buffer[4], waiting),
 			start ? "" : format_figure(buffer[5], wall * 1e3 / (double)measurement->networks));
 	}
-	for (size_t i = 0; i < results->breakdown_count; i++)
-		printf("%s  %s\n             %s%s%s\n",
-			i ? "" : "  system calls that took longest, under strace (shares, not figures):\n",
-			results->breakdowns[i].name, dim, results->breakdowns[i].calls, plain);
+	if (results->breakdown_count > 0)
+		printf("  %sonce more, by what dflyguard --verbose says, and by system calls under strace (shares, not "
+		       "figures; "
+		       "calls in brackets)%s\n",
+			dim, plain);
+	for (size_t i = 0; i < results->breakdown_count; i++) {
+		const struct breakdown *breakdown = &results->breakdowns[i];
+
+		printf("             %s\n", breakdown->name);
+		if (breakdown->steps)
+			printf("               %s\n", breakdown->steps);
+		if (breakdown->calls)
+			printf("               %s\n", breakdown->calls);
+	}
 }
 
 static void print_rate(const struct series *rates, const struct series *ratios, double target)
@@ -163,7 +184,7 @@ static void print_rate(const struct series *rates, const struct series *ratios, 
 		return;
 	}
 	printf("  %9s %5s ", format_count(number, (uint64_t)series_median(rates)),
-		format_figure(ratio, series_median(ratios)));
+		format_ratio(ratio, series_median(ratios)));
 	print_target(series_median(ratios), target, true);
 }
 
@@ -213,7 +234,7 @@ static void print_failures(const struct results *results)
 
 void report_table(const struct results *results, const struct machine *machine)
 {
-	char memory[32], floor_text[32];
+	char memory[32], least[32];
 
 	choose_colours();
 	printf("%s%s%s against %s; server: %s\n", bold, machine->dflyguard_version, plain, machine->nft_version,
@@ -221,10 +242,9 @@ void report_table(const struct results *results, const struct machine *machine)
 	printf("%s, %ld x %s, %s; load %s before, %s after; took %.0f s\n", machine->kernel, machine->processors,
 		machine->processor, format_bytes(memory, (uint64_t)machine->memory), machine->load_before,
 		machine->load_after, results->elapsed);
-	printf("whole processes, rounds interleaved and shuffled: medians (and the best round), ratios of medians; no "
-	       "peak "
-	       "below %s can be read\n",
-		format_bytes(floor_text, (uint64_t)results->reading_floor));
+	printf("whole processes, rounds interleaved and shuffled: medians (and the best round), ratios of medians; "
+	       "true(1) peaks at %s\n",
+		format_bytes(least, (uint64_t)results->least_peak));
 	if (machine->busy)
 		printf("%sthe machine was busy when this began: do not trust the figures%s\n", bad, plain);
 	print_comparisons(results);

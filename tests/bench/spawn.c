@@ -15,7 +15,8 @@
 /*
  * ru_maxrss survives exec: a child is charged with the memory of the process that forked it, and this program holds
  * megabytes of sources. So commands are started by a process that was forked before there was anything to hold, and
- * posix_spawn() (which is vfork) does not add to it. run_floor() says what remains.
+ * posix_spawn() (which is vfork) does not add to it. The peak of true(1), which run_least_peak() reads, shows that
+ * nothing large remains.
  */
 
 struct request {
@@ -205,7 +206,7 @@ void run_or_fail(enum space space, const char *const argv[], const char *output)
 	fail("`%s`: %s", text_string(&command), run_complaint(&reading));
 }
 
-double run_floor(const struct tools *tools)
+double run_least_peak(const struct tools *tools)
 {
 	const char *const argv[] = {tools->true_program, NULL};
 
