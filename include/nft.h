@@ -27,6 +27,9 @@ int nft_open(struct nft **ret, struct err *err);
 /* For tests; takes the transport over. */
 struct nft *nft_open_transport(const struct transport *transport);
 void nft_close(struct nft *nft);
+/* As nft_close(), but the wait is left to a child process that does nothing else: for a command that has told its
+ * result and wants to end. The child holds no file but the socket. */
+void nft_close_behind(struct nft *nft);
 void nft_set_progress(struct nft *nft, nft_progress *progress, void *data);
 /* Waits less than a second, by the transport's time: a test's transport only pretends. */
 void nft_pause(struct nft *nft, long nanoseconds);
@@ -42,6 +45,16 @@ int nft_generation(struct nft *nft, uint32_t *ret, struct err *err);
  */
 #define NFT_READ_SECONDS 15
 int nft_read(struct nft *nft, struct snapshot *ret, struct err *err);
+
+/*
+ * As nft_read(), right after nft_commit() of `changes`, which were found against `before`. Lists that the transaction
+ * did not touch are not asked for again, if the generation proves that nobody else committed since: then they are what
+ * they were. All else, and all that was touched, is read. `changes` may be NULL: reads all.
+ */
+int nft_read_back(struct nft *nft, const struct snapshot *before, const struct changeset *changes, struct snapshot *ret,
+	struct err *err);
+/* Only whether the table is there, with its flags: nothing in it is read. For those who want to delete it. */
+int nft_read_presence(struct nft *nft, struct snapshot *ret, struct err *err);
 
 /* Names the place of an origin, for errors. */
 typedef struct srcloc nft_place(void *data, uint32_t origin);

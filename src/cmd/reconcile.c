@@ -37,10 +37,15 @@ static void pause_before(struct nft *nft, unsigned int attempt)
 	nft_pause(nft, (milliseconds * 500 + now.tv_nsec % (milliseconds * 500)) * 1000);
 }
 
-static int look(struct reconcile *r, struct snapshot *snapshot, struct changeset **changes, struct err *err)
+/* `known`: the last thing that happened was our transaction, on what is in `before`. */
+static int look(struct reconcile *r, bool known, struct snapshot *snapshot, struct changeset **changes, struct err *err)
 {
-	int code = nft_read(r->nft, snapshot, err);
+	int code;
 
+	if (!r->expected->present)
+		code = nft_read_presence(r->nft, snapshot, err);
+	else
+		code = nft_read_back(r->nft, &r->before, known ? r->changes : NULL, snapshot, err);
 	if (code < 0)
 		return code;
 	*changes = ruleset_diff(r->expected, snapshot->ruleset);
@@ -80,7 +85,7 @@ int reconcile(struct reconcile *r, struct err *err)
 		struct snapshot snapshot;
 		struct changeset *changes;
 
-		code = look(r, &snapshot, &changes, err);
+		code = look(r, sent && certain, &snapshot, &changes, err);
 		if (code < 0) {
 			if (sent)
 				err_prefix(err, "after the transaction was sent");
@@ -131,7 +136,11 @@ void reconcile_done(struct reconcile *r)
 {
 	changeset_free(r->changes);
 	ruleset_free(r->before.ruleset);
-	nft_close(r->nft);
+	/* The kernel makes whoever deleted something wait for its cleaning, but the result is told already. */
+	if (r->applied)
+		nft_close_behind(r->nft);
+	else
+		nft_close(r->nft);
 	r->changes = NULL;
 	r->before.ruleset = NULL;
 	r->nft = NULL;

@@ -44,6 +44,22 @@ void nft_pause(struct nft *nft, long nanoseconds)
 	netlink_pause(nft->netlink, nanoseconds);
 }
 
+void nft_close_behind(struct nft *nft)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		/* Whoever reads our output waits for its end: let go of it at once. */
+		close(STDIN_FILENO);
+		close(STDOUT_FILENO);
+		close(STDERR_FILENO);
+		netlink_close(nft->netlink);
+		_exit(0);
+	}
+	/* Where there is no child, the wait is ours. The socket is released by whoever lets it go last. */
+	nft_close(nft);
+}
+
 void nft_set_progress(struct nft *nft, nft_progress *progress, void *data)
 {
 	nft->progress = progress;
@@ -59,6 +75,10 @@ struct query {
 	struct nft *nft;
 	struct ruleset *ruleset;
 	struct elements *elements;
+	bool presence_only;
+	/* What is known of the state one transaction ago; NULL = nothing. */
+	const struct snapshot *before;
+	const struct changeset *changes;
 	int (*decode)(struct ruleset *ruleset, const struct nlmsghdr *message);
 	uint16_t generation; /* the low bits, which each message carries */
 	size_t done;	     /* elements of all sets so far, for progress */
@@ -123,6 +143,20 @@ static int query_table(struct query *query, struct err *err)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* A list as it was before the transaction, where that did not touch it. */
+static bool copy_elements(const struct query *query, struct set *set)
+{
+	const struct set *was = query->before ? ruleset_set(query->before->ruleset, set->name) : NULL;
+	const struct set *expected = query->before ? ruleset_set(query->changes->expected, set->name) : NULL;
+
+	if (!was || !expected || was->map || set->map || was->opaque || was->handle != set->handle ||
+		query->changes->expected_sets[expected - query->changes->expected->sets] != WORK_NONE)
+		return false;
+	intervals_copy(&set->elements, &was->elements);
+	set->irregular = was->irregular;
+	return true;
+}
+
 static int query_elements(struct query *query, struct set *set, struct err *err)
 {
 	char buffer[REQUEST_ROOM];
@@ -132,7 +166,7 @@ static int query_elements(struct query *query, struct set *set, struct err *err)
 	int r;
 
 	/* What is in a set that must go anyway is of no interest, and may not have our keys. */
-	if (set->opaque)
+	if (set->opaque || copy_elements(query, set))
 		return 0;
 	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set->name);
 	query->elements = &elements;
@@ -211,7 +245,7 @@ static int read_table(struct query *query, struct err *err)
 	};
 	int r = query_table(query, err);
 
-	if (r < 0 || !query->ruleset->present)
+	if (r < 0 || !query->ruleset->present || query->presence_only)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(dumps); i++) {
 		r = query_dump(query, dumps[i].type, dumps[i].attribute, dumps[i].decode, err);
@@ -228,9 +262,10 @@ static int read_table(struct query *query, struct err *err)
 }
 
 /* One try. -EINTR: something changed meanwhile. */
-static int read_once(struct nft *nft, struct snapshot *ret, struct err *err)
+static int read_once(const struct query *what, struct snapshot *ret, struct err *err)
 {
-	struct query query = {.nft = nft};
+	struct query query = *what;
+	struct nft *nft = query.nft;
 	uint32_t before;
 	uint32_t after;
 	int r = nft_generation(nft, &before, err);
@@ -238,6 +273,9 @@ static int read_once(struct nft *nft, struct snapshot *ret, struct err *err)
 	if (r < 0)
 		return r;
 	query.generation = (uint16_t)before;
+	/* One step further than what is known, and that step was our transaction: it was valid for no other state. */
+	if (query.before && before != query.before->generation + 1)
+		query.before = NULL;
 	query.ruleset = ruleset_new();
 	r = read_table(&query, err);
 	if (r == 0)
@@ -255,16 +293,16 @@ static int read_once(struct nft *nft, struct snapshot *ret, struct err *err)
 	return 0;
 }
 
-int nft_read(struct nft *nft, struct snapshot *ret, struct err *err)
+static int read_patiently(const struct query *what, struct snapshot *ret, struct err *err)
 {
-	double deadline = netlink_now(nft->netlink) + NFT_READ_SECONDS;
+	double deadline = netlink_now(what->nft->netlink) + NFT_READ_SECONDS;
 	long pause = 200000; /* nanoseconds */
 	int r;
 
 	for (;;) {
 		struct err reason = {0};
 
-		r = read_once(nft, ret, &reason);
+		r = read_once(what, ret, &reason);
 		if (r != -EINTR && r != -ENOBUFS) {
 			if (r < 0 && !reason.code)
 				err_set(&reason, -r, ERR_NETLINK, "the kernel's answer was not understood: %s",
@@ -273,14 +311,31 @@ int nft_read(struct nft *nft, struct snapshot *ret, struct err *err)
 				*err = reason;
 			return explain(r, err);
 		}
-		if (netlink_now(nft->netlink) > deadline)
+		if (netlink_now(what->nft->netlink) > deadline)
 			break;
 		/* Growing, and never the same as the other's rhythm. */
-		netlink_pause(nft->netlink, pause);
+		netlink_pause(what->nft->netlink, pause);
 		pause = pause < 20000000 ? pause * 3 / 2 + 7919 : 7000000;
 	}
 	err_set(err, EAGAIN, ERR_NETLINK,
 		"the kernel's ruleset changed during every attempt to read it, for %d seconds", NFT_READ_SECONDS);
 	err_hint(err, "find out who changes it: `nft monitor`");
 	return -EAGAIN;
+}
+
+int nft_read(struct nft *nft, struct snapshot *ret, struct err *err)
+{
+	return read_patiently(&(struct query){.nft = nft}, ret, err);
+}
+
+int nft_read_back(struct nft *nft, const struct snapshot *before, const struct changeset *changes, struct snapshot *ret,
+	struct err *err)
+{
+	return read_patiently(
+		&(struct query){.nft = nft, .before = changes ? before : NULL, .changes = changes}, ret, err);
+}
+
+int nft_read_presence(struct nft *nft, struct snapshot *ret, struct err *err)
+{
+	return read_patiently(&(struct query){.nft = nft, .presence_only = true}, ret, err);
 }
