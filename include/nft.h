@@ -27,9 +27,6 @@ int nft_open(struct nft **ret, struct err *err);
 /* For tests; takes the transport over. */
 struct nft *nft_open_transport(const struct transport *transport);
 void nft_close(struct nft *nft);
-/* As nft_close(), but the wait is left to a child process that does nothing else: for a command that has told its
- * result and wants to end. The child holds no file but the socket. */
-void nft_close_behind(struct nft *nft);
 void nft_set_progress(struct nft *nft, nft_progress *progress, void *data);
 /* Waits less than a second, by the transport's time: a test's transport only pretends. */
 void nft_pause(struct nft *nft, long nanoseconds);

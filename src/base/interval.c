@@ -152,7 +152,7 @@ void intervals_add(struct intervals *list, struct interval item)
 {
 	if (list->count >= list->capacity) {
 		/* Half as much again: doubling a large list would be felt in the peak memory of an apply. */
-		list->capacity = list->capacity ? list->capacity + list->capacity / 2 : 8;
+		list->capacity = list->capacity < 8 ? 8 : list->capacity + list->capacity / 2;
 		list->items = mem_resize(list->items, list->capacity, packed_size(list->width));
 	}
 	intervals_set(list, list->count++, item);

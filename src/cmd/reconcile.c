@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cmd.h"
 
@@ -132,15 +133,30 @@ int reconcile(struct reconcile *r, struct err *err)
 	return -EAGAIN;
 }
 
+/*
+ * The kernel lets whoever closes the socket wait for its cleaning (5 to 20 ms after a deletion), but the result is told
+ * already: the wait is left to a child that does nothing else. The socket is released by whoever lets it go last.
+ */
+static void close_behind(struct reconcile *r)
+{
+	pid_t child = r->applied ? fork() : -1;
+
+	if (child == 0) {
+		/* Whoever reads our output waits for its end: let go of it at once. */
+		close(STDIN_FILENO);
+		close(STDOUT_FILENO);
+		close(STDERR_FILENO);
+		nft_close(r->nft);
+		_exit(0);
+	}
+	nft_close(r->nft);
+}
+
 void reconcile_done(struct reconcile *r)
 {
 	changeset_free(r->changes);
 	ruleset_free(r->before.ruleset);
-	/* The kernel makes whoever deleted something wait for its cleaning, but the result is told already. */
-	if (r->applied)
-		nft_close_behind(r->nft);
-	else
-		nft_close(r->nft);
+	close_behind(r);
 	r->changes = NULL;
 	r->before.ruleset = NULL;
 	r->nft = NULL;

@@ -898,7 +898,8 @@ void elements_finish(struct elements *elements)
 	}
 	if (!set->map)
 		return;
-	qsort(elements->targets, elements->target_count, sizeof(*elements->targets), compare_targets);
+	if (elements->target_count)
+		qsort(elements->targets, elements->target_count, sizeof(*elements->targets), compare_targets);
 	set->targets = mem_zero(set->elements.count, sizeof(*set->targets));
 	set->target_capacity = set->elements.count;
 	for (size_t i = 0; i < set->elements.count; i++) {

@@ -44,22 +44,6 @@ void nft_pause(struct nft *nft, long nanoseconds)
 	netlink_pause(nft->netlink, nanoseconds);
 }
 
-void nft_close_behind(struct nft *nft)
-{
-	pid_t child = fork();
-
-	if (child == 0) {
-		/* Whoever reads our output waits for its end: let go of it at once. */
-		close(STDIN_FILENO);
-		close(STDOUT_FILENO);
-		close(STDERR_FILENO);
-		netlink_close(nft->netlink);
-		_exit(0);
-	}
-	/* Where there is no child, the wait is ours. The socket is released by whoever lets it go last. */
-	nft_close(nft);
-}
-
 void nft_set_progress(struct nft *nft, nft_progress *progress, void *data)
 {
 	nft->progress = progress;

@@ -300,6 +300,20 @@ static void split(const struct parts *parts, struct interval range, unsigned int
 	split(parts, high, length + 1, high_first, last);
 }
 
+/* Single addresses, which have no need of an interval set and of its late filling (see add_guarded_ports). */
+static void add_addresses(struct set *set, const struct intervals *all)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		struct interval item = intervals_get(all, i);
+
+		for (struct value address = item.first;; address = value_next(address)) {
+			intervals_add(&set->elements, (struct interval){address, address, item.origin});
+			if (value_compare(address, item.last) == 0)
+				break;
+		}
+	}
+}
+
 /* The sets of one list in one family. */
 static void add_family(struct compiler *c, const struct list *list, const struct intervals *all)
 {
@@ -309,9 +323,13 @@ static void add_family(struct compiler *c, const struct list *list, const struct
 	if (all->count <= RULESET_PART_LIMIT) {
 		struct set *set = ruleset_add_set(c->ruleset, name, all->width);
 
-		set->interval = true;
 		set->comment = mem_string(list->comment);
 		set->origin = list->origin;
+		if (list->destination) {
+			add_addresses(set, all);
+			return;
+		}
+		set->interval = true;
 		intervals_copy(&set->elements, all);
 		return;
 	}
@@ -395,12 +413,6 @@ static void add_services(struct compiler *c)
 		{s->admin_port, s->admin_port_origin, "admin"},
 		{s->memcached_port, s->memcached_port_origin, "memcached"},
 	};
-	struct set *guarded = add_port_set(c, "guarded_ports", "the ports that the policy names");
-
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		add_port(guarded, all[i].port, all[i].origin);
-	intervals_sort(&guarded->elements);
-
 	struct set *services = add_port_set(c, "services", "which chain judges which port");
 	uint32_t previous = 0;
 
@@ -418,6 +430,26 @@ static void add_services(struct compiler *c)
 		set_add_target(services, (struct interval){{0, previous}, {0, previous}, all[next].origin},
 			VERDICT_GOTO, all[next].chain);
 	}
+}
+
+/*
+ * The set that every packet is asked for first, and the last one to be filled. Newer kernels (seen on 6.18) switch to a
+ * transaction's rules first and show the new contents of interval sets a moment later, one set after the other. Until
+ * then a set that is new is empty, and a guard that asks it refuses everybody. This one is an interval set because of
+ * that, and stands last: as long as it is empty too, no packet is asked anything.
+ */
+static void add_guarded_ports(struct compiler *c)
+{
+	const struct service *s = &c->policy->service;
+	struct set *set = add_port_set(c, "guarded_ports", "the ports that the policy names");
+
+	set->interval = true;
+	add_port(set, s->port, s->port_origin);
+	if (s->tls_port != s->port)
+		add_port(set, s->tls_port, s->tls_port_origin);
+	add_port(set, s->admin_port, s->admin_port_origin);
+	add_port(set, s->memcached_port, s->memcached_port_origin);
+	intervals_merge(&set->elements, NULL, NULL);
 }
 
 /* What stays open to this host with loopback = tls. */
@@ -608,6 +640,7 @@ struct ruleset *ruleset_compile(const struct policy *policy, const struct enviro
 	if (c.admin_bind)
 		add_list(&c, &(struct list){"admin_bind", "where the admin port may be reached", &e->admin_bind, true,
 				     "refused_address", e->admin_bind.origin});
+	add_guarded_ports(&c);
 	return c.ruleset;
 }
 
