@@ -75,6 +75,10 @@ typedef void netlink_refusal(void *data, uint32_t sequence, int code, const char
 int netlink_batch(struct netlink *netlink, const void *bytes, size_t length, netlink_refusal *callback, void *data,
 	struct err *err);
 
+/* Whether a whole message stands at the beginning of the `left` bytes. As mnl_nlmsg_ok(), which (libmnl 1.0.4) takes a
+ * length from 2^31 on for a negative one, and then never comes to an end. */
+bool netlink_message_ok(const struct nlmsghdr *message, int left);
+
 /* Attributes of a nest or a message, by type. Types from `count` on that hold anything but zero, repeated types and
  * malformed ones make it return false; so that what we do not know cannot hide. (A newer kernel tells of options that
  * it has learnt; where nobody set them they are zero.) `table` has room for `count` entries and is cleared first. */

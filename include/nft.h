@@ -62,7 +62,13 @@ typedef struct srcloc nft_place(void *data, uint32_t origin);
  *   -ERESTART somebody else committed first: nothing was changed; read again
  *   -ENOBUFS  the answer was lost: it may or may not have been committed; read again
  *   other     refused, nothing was changed; `err` names the object, and the place in the policy where known
- * With `verify_only` the kernel checks the whole transaction and then drops it; -ERESTART as above.
  */
-int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t generation, bool verify_only,
+enum commit {
+	COMMIT_ALL,
+	COMMIT_VERIFY,	/* the kernel checks the whole transaction and then drops it */
+	COMMIT_PREPARE, /* only lists that are new, with the chains that they are for: see changeset_needs_preparing()
+			 */
+};
+
+int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t generation, enum commit commit,
 	nft_place *place, void *data, struct err *err);

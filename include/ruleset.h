@@ -273,6 +273,14 @@ struct changeset *ruleset_diff(const struct ruleset *expected, const struct rule
 void changeset_free(struct changeset *changeset);
 
 /*
+ * True where the table is in force and gets an interval set that is new: a list that outgrew one set, or shrinks back.
+ * Newer kernels (seen on 6.18) switch to a transaction's rules first and fill new interval sets a moment later, so the
+ * rules would refuse everybody for that moment. Such lists are made ready in a transaction of their own, to which no
+ * rule refers; should the second one never come, they lie idle, and the next apply takes them or clears them away.
+ */
+bool changeset_needs_preparing(const struct changeset *changeset);
+
+/*
  * What to send for one set whose elements differ: `remove` receives elements exactly as the kernel has them, `add`
  * what is missing afterwards; both were initialised by the caller with the set's width. Elements that need not move
  * are in neither.

@@ -30,6 +30,8 @@ static void quoted(struct json *json, const char *text)
 			fputs("\\t", json->stream);
 		else if (*byte < 0x20 || *byte == 0x7f)
 			fprintf(json->stream, "\\u%04x", *byte);
+		else if (*byte == 0xc2 && length == 2 && byte[1] < 0xa0)
+			fprintf(json->stream, "\\u%04x", byte[1]); /* C1: a terminal would obey it */
 		else if (length == 0)
 			fputs("\\ufffd", json->stream);
 		else

@@ -168,6 +168,12 @@ uint32_t netlink_sequence(struct netlink *netlink)
 
 /* --- conversation --- */
 
+bool netlink_message_ok(const struct nlmsghdr *message, int left)
+{
+	return left >= (int)sizeof(*message) && message->nlmsg_len >= sizeof(*message) &&
+	       message->nlmsg_len <= (uint32_t)left;
+}
+
 /* The kernel's explanation in an error message, or NULL. */
 static const char *extended_text(const struct nlmsghdr *message)
 {
@@ -283,7 +289,8 @@ static void drain(struct netlink *netlink, uint32_t sequence)
 			continue;
 		if (r < 0)
 			return;
-		for (int left = (int)length; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+		for (int left = (int)length; netlink_message_ok(message, left);
+			message = mnl_nlmsg_next(message, &left))
 			if (message->nlmsg_seq == sequence &&
 				(message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR))
 				return;
@@ -308,7 +315,7 @@ static int hear_answer(struct netlink *netlink, const struct nlmsghdr *request, 
 		int left = (int)length;
 		const struct nlmsghdr *message = (const struct nlmsghdr *)netlink->buffer;
 
-		for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		for (; netlink_message_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
 			/* Left over from a request that ended early. */
 			if (message->nlmsg_seq != request->nlmsg_seq ||
 				(netlink->transport.port && message->nlmsg_pid != netlink->transport.port))
@@ -384,7 +391,7 @@ int netlink_batch(struct netlink *netlink, const void *bytes, size_t length, net
 		int left = (int)received;
 		const struct nlmsghdr *message = (const struct nlmsghdr *)netlink->buffer;
 
-		for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		for (; netlink_message_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
 			/* Errors of earlier requests are none of ours. */
 			if (message->nlmsg_type != NLMSG_ERROR ||
 				message->nlmsg_seq - first > netlink->sequence - first)

@@ -87,6 +87,9 @@ struct reconcile {
 	struct changeset *changes; /* what was to do; empty = nothing */
 	bool applied;		   /* it was done, and reading back found no difference */
 	unsigned int redone;
+	/* Within reconcile(): what the first look found, where new lists were made ready after it. */
+	struct snapshot first;
+	struct changeset *first_changes;
 };
 
 /*

@@ -71,10 +71,52 @@ static int stored_something_else(const struct changeset *changes, struct err *er
 	return -EIO;
 }
 
+/*
+ * Makes new lists ready before the rules that ask them. Keeps what the first look found, for the report. False:
+ * somebody else was faster, try again. Where the kernel refuses it we go without: what is wrong the transaction itself
+ * will say, and it may mend what stood in the way here.
+ */
+static bool prepare_lists(struct reconcile *r)
+{
+	int code = nft_commit(
+		r->nft, r->changes, r->before.generation, COMMIT_PREPARE, place, (void *)(uintptr_t)r->policy, NULL);
+
+	if (code == -ERESTART)
+		return false;
+	if ((code == 0 || code == -ENOBUFS) && !r->first_changes) {
+		r->first_changes = TAKE_PTR(r->changes);
+		r->first = r->before;
+		r->before = (struct snapshot){0};
+	}
+	return true;
+}
+
+static void forget_first(struct reconcile *r)
+{
+	changeset_free(r->first_changes);
+	ruleset_free(r->first.ruleset);
+	r->first_changes = NULL;
+	r->first = (struct snapshot){0};
+}
+
+/* What was done is what the first look found. */
+static void restore_first(struct reconcile *r)
+{
+	if (!r->first_changes)
+		return;
+	changeset_free(r->changes);
+	ruleset_free(r->before.ruleset);
+	r->changes = TAKE_PTR(r->first_changes);
+	r->before = r->first;
+	r->first = (struct snapshot){0};
+}
+
 int reconcile(struct reconcile *r, struct err *err)
 {
+	bool prepared = false;
 	bool sent = false;
 	bool certain = false; /* the last answer was heard: what we sent was committed as sent */
+	unsigned int tries = 0;
 	uint32_t generation = 0;
 	int code = r->nft ? 0 : nft_open(&r->nft, err);
 
@@ -101,9 +143,9 @@ int reconcile(struct reconcile *r, struct err *err)
 			return code;
 		}
 		if (sent && done) {
-			/* What was done is what the first look found. */
 			changeset_free(changes);
 			ruleset_free(snapshot.ruleset);
+			restore_first(r);
 			r->applied = true;
 			return 0;
 		}
@@ -113,14 +155,23 @@ int reconcile(struct reconcile *r, struct err *err)
 		r->before = snapshot;
 		if (done || !r->write)
 			return 0;
-		if (attempt > 0) {
+		*err = (struct err){0};
+		if (!prepared && changeset_needs_preparing(r->changes)) {
+			progress_step(r->progress, "preparing new lists", element_count(r->expected));
+			prepared = prepare_lists(r);
+			if (!prepared) {
+				r->redone++;
+				pause_before(r->nft, attempt);
+			}
+			continue;
+		}
+		if (tries++ > 0) {
 			r->redone++;
 			pause_before(r->nft, attempt);
 		}
 		generation = snapshot.generation;
 		progress_step(r->progress, "committing one transaction", element_count(r->expected));
-		*err = (struct err){0};
-		code = nft_commit(r->nft, changes, generation, false, place, (void *)(uintptr_t)r->policy, err);
+		code = nft_commit(r->nft, changes, generation, COMMIT_ALL, place, (void *)(uintptr_t)r->policy, err);
 		if (code < 0 && code != -ERESTART && code != -ENOBUFS)
 			return code;
 		certain = code == 0;
@@ -154,6 +205,7 @@ static void close_behind(struct reconcile *r)
 
 void reconcile_done(struct reconcile *r)
 {
+	forget_first(r);
 	changeset_free(r->changes);
 	ruleset_free(r->before.ruleset);
 	close_behind(r);

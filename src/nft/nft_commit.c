@@ -108,6 +108,42 @@ static void build(struct batch *batch, const struct changeset *changeset)
 	add_objects(batch, changeset);
 }
 
+static bool is_new_chain(const struct changeset *changeset, size_t index)
+{
+	const struct chain *chain = &changeset->expected->chains[index];
+
+	return changeset->expected_chains[index] == WORK_CREATE && !chain->base &&
+	       !ruleset_chain(changeset->observed, chain->name);
+}
+
+static bool is_new_set(const struct changeset *changeset, size_t index)
+{
+	return changeset->expected_sets[index] == WORK_CREATE &&
+	       !ruleset_set(changeset->observed, changeset->expected->sets[index].name);
+}
+
+/* What is new and has no namesake in the kernel: nothing there refers to it. */
+static void prepare(struct batch *batch, const struct changeset *changeset)
+{
+	const struct ruleset *expected = changeset->expected;
+
+	for (size_t i = 0; i < expected->counter_count; i++)
+		if (changeset->expected_counters[i] == WORK_CREATE)
+			batch_add_counter(batch, &expected->counters[i]);
+	for (size_t i = 0; i < expected->chain_count; i++)
+		if (is_new_chain(changeset, i))
+			batch_add_chain(batch, &expected->chains[i]);
+	for (size_t i = 0; i < expected->set_count; i++)
+		if (is_new_set(changeset, i))
+			batch_add_set(batch, &expected->sets[i], (uint32_t)i + 1);
+	for (size_t i = 0; i < expected->set_count; i++)
+		if (is_new_set(changeset, i))
+			batch_add_elements(batch, &expected->sets[i], NULL);
+	for (size_t i = 0; i < expected->chain_count; i++)
+		if (is_new_chain(changeset, i))
+			batch_add_rules(batch, &expected->chains[i]);
+}
+
 /* --- refusals --- */
 
 struct refusals {
@@ -158,7 +194,7 @@ static void hear_refusal(void *data, uint32_t sequence, int code, const char *te
 	hint(refusals, code);
 }
 
-int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t generation, bool verify_only,
+int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t generation, enum commit commit,
 	nft_place *place, void *data, struct err *err)
 {
 	_cleanup_(batch_done) struct batch batch = {0};
@@ -166,9 +202,12 @@ int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t gene
 	int r;
 
 	batch_begin(&batch, nft->netlink, generation);
-	build(&batch, changeset);
+	if (commit == COMMIT_PREPARE)
+		prepare(&batch, changeset);
+	else
+		build(&batch, changeset);
 	/* Without its end the kernel checks a transaction, reports all errors, and drops it. */
-	if (!verify_only)
+	if (commit != COMMIT_VERIFY)
 		batch_end(&batch);
 	r = netlink_batch(nft->netlink, batch.data, batch.used, hear_refusal, &refusals, err);
 	if (r != -EREMOTEIO)

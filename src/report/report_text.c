@@ -41,6 +41,15 @@ static void print_clean(FILE *stream, const char *text)
 	}
 }
 
+/* "policy.conf:7:", or "policy.conf:" where no line is known. */
+static void print_file(FILE *stream, const char *file, unsigned int line)
+{
+	print_clean(stream, file);
+	if (line)
+		fprintf(stream, ":%u", line);
+	fputc(':', stream);
+}
+
 static const char *plural(size_t count, const char *one, const char *many)
 {
 	return count == 1 ? one : many;
@@ -112,11 +121,6 @@ static void print_change(const struct report_style *style, const struct policy *
 	change_object_text(change, &object);
 	change_expected_text(change, &expected);
 	change_observed_text(change, &observed);
-	if (nested)
-		text_printf(&label, "rule %zu", change->expected_index + 1);
-	else
-		text_printf(&label, "%-26s", text_string(&object));
-
 	if (change->kind == CHANGE_CHANGE && observed.length) {
 		fprintf(style->stream, "  %s~%s ", kind_color(style, CHANGE_CHANGE), paint(style, RESET));
 		print_clean(style->stream, text_string(&object));
@@ -133,6 +137,10 @@ static void print_change(const struct report_style *style, const struct policy *
 
 	if (change->object == OBJECT_COUNTER && change->counter->comment)
 		shown = change->counter->comment;
+	if (nested)
+		text_printf(&label, "rule %zu", change->expected_index + 1);
+	else
+		text_printf(&label, "%-*s", *shown ? 26 : 0, text_string(&object));
 	print_line(style, change->kind, kind_sign(change->kind), indent, text_string(&label), shown);
 	if (change->kind == CHANGE_MOVE)
 		fprintf(style->stream, ", now rule %zu", change->observed_index + 1);
@@ -411,12 +419,10 @@ static void check(const struct report_style *style, const struct report_check *r
 	for (size_t i = 0; i < report->notes->count; i++) {
 		const struct diagnostic *note = &report->notes->items[i];
 
-		if (note->line)
-			fprintf(style->stream, "%s:%u: %snote:%s %s\n", note->file, note->line, paint(style, YELLOW),
-				paint(style, RESET), note->message);
-		else
-			fprintf(style->stream, "%s: %snote:%s %s\n", note->file, paint(style, YELLOW),
-				paint(style, RESET), note->message);
+		print_file(style->stream, note->file, note->line);
+		fprintf(style->stream, " %snote:%s ", paint(style, YELLOW), paint(style, RESET));
+		print_clean(style->stream, note->message);
+		fputc('\n', style->stream);
 	}
 }
 
@@ -431,24 +437,26 @@ static void error(const struct report_style *style, const struct err *err, const
 	for (size_t i = 0; i < count; i++) {
 		const struct diagnostic *item = &diagnostics->items[i];
 
-		if (item->line)
-			fprintf(stream, "%s%s:%u:%s ", paint(style, BOLD), item->file, item->line, paint(style, RESET));
-		else
-			fprintf(stream, "%s%s:%s ", paint(style, BOLD), item->file, paint(style, RESET));
+		fputs(paint(style, BOLD), stream);
+		print_file(stream, item->file, item->line);
+		fprintf(stream, "%s ", paint(style, RESET));
 		print_clean(stream, item->message);
 		fputc('\n', stream);
 	}
 	if (diagnostics && diagnostics->suppressed)
 		fprintf(stream, "... and %zu more\n", diagnostics->suppressed);
 	fprintf(stream, "%sdflyguard:%s ", paint(style, RED), paint(style, RESET));
-	if (!count && err->file[0] && err->line)
-		fprintf(stream, "%s:%u: ", err->file, err->line);
-	else if (!count && err->file[0] && !strstr(err->message, err->file))
-		fprintf(stream, "%s: ", err->file);
+	if (!count && err->file[0] && (err->line || !strstr(err->message, err->file))) {
+		print_file(stream, err->file, err->line);
+		fputc(' ', stream);
+	}
 	print_clean(stream, err->message);
 	fputc('\n', stream);
-	if (err->hint[0])
-		fprintf(stream, "  %sto mend it:%s %s\n", paint(style, BOLD), paint(style, RESET), err->hint);
+	if (!err->hint[0])
+		return;
+	fprintf(stream, "  %sto mend it:%s ", paint(style, BOLD), paint(style, RESET));
+	print_clean(stream, err->hint);
+	fputc('\n', stream);
 }
 
 const struct renderer report_text = {

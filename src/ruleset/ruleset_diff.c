@@ -487,3 +487,22 @@ void changeset_free(struct changeset *changeset)
 	free(changeset->observed_chains);
 	free(changeset);
 }
+
+bool changeset_needs_preparing(const struct changeset *changeset)
+{
+	const struct ruleset *expected = changeset->expected;
+
+	if (!expected->present || changeset->table_missing)
+		return false;
+	for (size_t i = 0; i < expected->set_count; i++) {
+		const struct set *set = &expected->sets[i];
+		size_t length;
+		const char *list = set_source_list(set->name, &length);
+
+		/* Where the list itself is new, nobody is asked by it before guarded_ports is filled. */
+		if (changeset->expected_sets[i] == WORK_CREATE && set->interval && set->elements.count && list &&
+			ruleset_chain(changeset->observed, list) && !ruleset_set(changeset->observed, set->name))
+			return true;
+	}
+	return false;
+}

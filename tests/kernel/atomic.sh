@@ -7,7 +7,9 @@ redis host 6379 6380
 session_begin
 long=${DFLYGUARD_TEST_LONG:-}
 
-# Two environments whose elements and whose rules differ. allowed@10.20.0.10 is in both, on the TLS port; outside in none.
+# Lists of environments do not touch each other here: pieces of an interval mean the same as the whole, but list otherwise.
+# Two environments whose elements and whose rules differ, and a third that is the second without a set. allowed@10.20.0.10
+# is in all of them, on the TLS port; outside in none.
 policy <<END
 default_environment = a
 service {
@@ -15,15 +17,17 @@ service {
 	tls_port = 6380
 	admin_port = 9999
 }
-network base { sources = {"10.20.0.0/28", "2001:db8:20::/124"} }
+network base { sources = {"10.20.0.0/28", "2001:db8:20::/120"} }
 network one { sources = {
 	$(awk 'BEGIN { for (i = 0; i < 2000; i++) printf "\"10.%d.%d.8/30\",\n", 100 + i % 8, i / 8 }')
 	"2001:db8:a::/48" } }
 network two { sources = {
 	$(awk 'BEGIN { for (i = 0; i < 2000; i++) printf "\"10.%d.%d.16/30\",\n", 104 + i % 8, i / 8 }')
 	"2001:db8:b::/48" } }
-environment a { tls = required clients = {base, one} admins = {"10.9.0.0/28"} }
+environment a { tls = required clients = {base, one} admins = {"10.9.0.0/28"}
+	bind = {"10.20.0.5", "10.66.0.5", "2001:db8:20::5"} }
 environment b { tls = optional routed = all clients = {base, two} bind = {"10.20.0.5", "2001:db8:20::5"} }
+environment unbound { tls = optional routed = all clients = {base, one} }
 END
 remember() { # the listing of each environment, to know them by while somebody else keeps changing the ruleset
 	apply --environment a
@@ -45,6 +49,12 @@ which_one() { # what the kernel holds: a, b, none, or neither
 		echo none
 	else
 		echo neither
+		{
+			echo "compared with a:"
+			diff "$work/a" "$work/now" | head -n 20
+			echo "compared with b:"
+			diff "$work/b" "$work/now" | head -n 20
+		} >&2
 	fi
 }
 pause() { # pause SECONDS: shorter than sleep(1) can start
@@ -63,16 +73,21 @@ killed_after() { # killed_after MICROSECONDS ENVIRONMENT
 	wait "$process" 2>/dev/null
 	ended=$?
 }
-apply_takes() { # microseconds of one apply of the environment
-	local begin
-	begin=$(microseconds)
-	guard --environment "$1" apply >/dev/null || wrong "apply --environment $1 failed"
-	echo $(($(microseconds) - begin))
+apply_takes() { # apply_takes PREPARE ENVIRONMENT: microseconds, the least of some, since others may be busy
+	local begin took least=10000000
+	for _ in 1 2 3 4; do
+		eval "$1" >/dev/null
+		begin=$(microseconds)
+		guard --environment "$2" apply >/dev/null || wrong "apply --environment $2 failed"
+		took=$(($(microseconds) - begin))
+		[ $took -ge $least ] || least=$took
+	done
+	echo $least
 }
 
 killed_first() {
 	local took round rounds=$((${long:+80} + 20)) holds killed=0
-	took=$(apply_takes a)
+	took=$(apply_takes 'guard remove' a)
 	for ((round = 0; round < rounds; round++)); do
 		nft 'delete table inet dflyguard' 2>/dev/null
 		killed_after $((took * 11 * round / rounds / 10)) a
@@ -87,8 +102,8 @@ killed_first() {
 t "kill -9 during the first apply leaves nothing or all of it" killed_first
 
 no_hole() { # what the storm saw: outsiders never, the client in both always
-	local target tried connected refused timeouts words
-	while read -r target words tried words connected words refused words timeouts; do
+	local target tried connected refused timeouts
+	while read -r target _ tried _ connected _ refused _ timeouts; do
 		[ "$tried" -ge 20 ] || wrong "$target: only $tried connections were tried"
 		case $target in
 		outside*) [ "$connected" = 0 ] || wrong "$target: $connected of $tried connections got through" ;;
@@ -96,7 +111,6 @@ no_hole() { # what the storm saw: outsiders never, the client in both always
 			wrong "$target: $connected of $tried connections got through, $refused reset, $timeouts lost" ;;
 		esac
 	done <"$storm"
-	cat "$storm"
 }
 storm_all() {
 	storm_begin 3 outside,10.66.0.5,6379 outside,10.66.0.5,6380 outside,2001:db8:66::5,6380 \
@@ -106,7 +120,7 @@ storm_all() {
 killed_change() {
 	local took round rounds=$((${long:+360} + 40)) holds before target killed=0 changed=0
 	apply --environment a
-	took=$(apply_takes b)
+	took=$(apply_takes 'guard --environment a apply' b)
 	expect_equal "connection lasting" connected "$(session open lasting allowed@10.20.0.10 10.20.0.5 6380)"
 	expect_equal "connection plain" connected "$(session open plain host 127.0.0.1 6379)"
 	storm_all
@@ -131,6 +145,54 @@ killed_change() {
 	[ $changed -ge 1 ] || wrong "none of $rounds changed the kernel"
 }
 t "kill -9 at any moment of a change leaves the old policy or the new one, and no gap between them" killed_change
+
+# A set that is new in a transaction may seem empty to packets while the kernel is still finishing that transaction.
+no_gap_at_first() {
+	local round
+	storm_begin 1 allowed@10.20.0.10,10.20.0.5,6380 allowed@2001:db8:20::10,2001:db8:20::5,6380
+	for ((round = 0; round < 10; round++)); do
+		expect_exit 0 guard --environment a apply
+		expect_exit 0 guard --environment a remove
+		expect_exit 0 guard --environment b apply
+		expect_exit 0 guard --environment b remove
+	done
+	storm_end
+	no_hole
+}
+t "the first apply refuses no client, not even for a moment" no_gap_at_first
+
+no_gap_for_a_set() { # bind comes and goes
+	local round
+	apply --environment unbound
+	storm_begin 1 outside,10.66.0.5,6380 allowed@10.20.0.10,10.20.0.5,6380 allowed@2001:db8:20::10,2001:db8:20::5,6380
+	for ((round = 0; round < 20; round++)); do
+		expect_exit 0 guard --environment b apply
+		expect_exit 0 guard --environment unbound apply
+	done
+	storm_end
+	no_hole
+}
+t "a list that the policy did not have before refuses no client for a moment" no_gap_for_a_set
+
+no_gap_in_growth() { # a list that outgrows one set and shrinks again
+	local round
+	{
+		echo 'default_environment = small service { port = 6379 tls_port = 6380 }'
+		echo 'environment small { clients = {"10.20.0.0/28", "2001:db8:20::/120", "10.100.0.0/16"} }'
+		echo 'environment large { clients = {"10.20.0.0/28", "2001:db8:20::/120",'
+		awk 'BEGIN { for (i = 0; i < 10000; i++) printf "\"10.%d.%d.8\",\n\"2001:db8:%x::/64\",\n", 100 + i % 100, i / 100, 256 + 2 * i }'
+		echo '} }'
+	} | policy "$work/growing.conf"
+	expect_exit 0 "$dflyguard" --policy "$work/growing.conf" apply
+	storm_begin 1 outside,10.66.0.5,6380 allowed@10.20.0.10,10.20.0.5,6380 allowed@2001:db8:20::10,2001:db8:20::5,6380
+	for ((round = 0; round < 3; round++)); do
+		expect_exit 0 "$dflyguard" --policy "$work/growing.conf" --environment large apply
+		expect_exit 0 "$dflyguard" --policy "$work/growing.conf" --environment small apply
+	done
+	storm_end
+	no_hole
+}
+t "a list that outgrows one set, and shrinks again, refuses no client for a moment" no_gap_in_growth
 
 no_memory() { # an address space that ends somewhere in the course of an apply
 	local size holds before target status=0 short=0

@@ -120,6 +120,15 @@ published() { # the second look, after translation, must not ask for bind: the d
 		outside 10.66.0.5 6379  ping refused
 	END
 	expect_equal "refused_address, which must count only the last one" 1 "$(counted refused_address)"
+	# redirect goes to the first address of the interface, which is not the one in bind.
+	environment "tls = optional $lists bind = {\"10.20.0.6\"}"
+	apply
+	expect_traffic <<-END
+		allowed 10.20.0.6 7000  ping passes
+		allowed 10.20.0.6 16379 ping passes
+		allowed 10.20.0.6 6379  ping passes
+		allowed 10.20.0.5 6380  tls  refused
+	END
 	nft delete table inet docker
 }
 t "a published port is not asked again for its new destination" published

@@ -97,7 +97,7 @@ dnat_loopback() { # route_localnet: the server listens on 127.0.0.1 only, and dn
 	redis host 6479 0 --bind 127.0.0.1
 	policy <<-END
 		service { port = 6479 }
-		environment test { tls = optional clients = {"10.20.0.0/24"} }
+		environment test { tls = off clients = {"10.20.0.0/24"} }
 	END
 	echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet
 	nft -f - <<-END
@@ -198,8 +198,8 @@ mapped() { # one socket on [::] hears IPv4 as ::ffff:10.66.0.10
 	serve host tcp :: 6579
 	policy <<-END
 		service { port = 6579 }
-		environment test { tls = optional clients = {"10.20.0.0/24"} }
-		environment mapped { tls = optional clients = {"2001:db8:20::/64"} }
+		environment test { tls = off clients = {"10.20.0.0/24"} }
+		environment mapped { tls = off clients = {"2001:db8:20::/64"} }
 	END
 	expect_exit 0 guard remove
 	expect_traffic <<-END
@@ -317,6 +317,24 @@ elsewhere() {
 	END
 }
 t "routed = containers: who goes out to another machine's 6379 is untouched" elsewhere
+
+by_veth() { # a container that has no bridge: the host's end of its veth is the way out
+	serve allowed tcp :: 6379
+	expect_exit 0 guard remove
+	expect_traffic <<-END
+		outside 10.20.0.10      6379 ping passes
+		outside 2001:db8:20::10 6379 ping passes
+	END
+	environment 'tls = optional clients = {"10.20.0.0/24", "172.17.0.0/16", "fd00:17::/64"}'
+	apply
+	expect_traffic <<-END
+		outside   10.20.0.10      6379 ping timeout
+		outside   2001:db8:20::10 6379 ping timeout
+		container 10.20.0.10      6379 ping passes
+		container 2001:db8:20::10 6379 ping passes
+	END
+}
+t "a route straight to a container behind a veth without a bridge" by_veth
 
 routed() { # routed MODE INTO-CONTAINER OUT
 	environment "tls = optional routed = $1 clients = {\"10.20.0.0/24\", \"2001:db8:20::/64\"}"

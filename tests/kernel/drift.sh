@@ -67,7 +67,7 @@ heals() { # heals PATTERN MUTATION: the plan shows PATTERN
 	expect_same "our table" "$work/listing" "$work/healed"
 	foreign >"$work/foreign.after"
 	expect_same "the foreign tables" "$work/foreign" "$work/foreign.after"
-	$case_failed || healthy=true
+	case_has_failed || healthy=true
 }
 mutation() { # mutation NAME PATTERN COMMANDS
 	t "$1" heals "$2" "$3"
@@ -126,7 +126,9 @@ mutation "everybody let in by IPv6" clients_v6 \
 mutation "a source made wider" clients_v4 \
 	'nft "delete element $our clients_v4 { 10.20.0.0/24 }; add element $our clients_v4 { 10.20.0.0-10.20.1.5 }"'
 mutation "a set of clients emptied" clients_v4 'nft flush set $our clients_v4'
-mutation "a guarded port forgotten" 6379 'nft delete element $our guarded_ports "{ 6379 }"'
+mutation "a guarded port forgotten" 9999 'nft delete element $our guarded_ports "{ 9999 }"'
+mutation "all guarded ports but one forgotten" guarded_ports \
+	'nft "flush set $our guarded_ports; add element $our guarded_ports { 9999 }"'
 mutation "a guarded port more" 22 'nft add element $our guarded_ports "{ 22 }"'
 mutation "no guarded ports" guarded_ports 'nft flush set $our guarded_ports'
 mutation "a service judged by another chain" 6379 \
@@ -155,7 +157,8 @@ mutation "a hook on a device added" early \
 	'nft add chain $our early "{ type filter hook ingress device lo priority 0; policy accept; }"'
 mutation "a chain renamed" judge 'nft rename chain $our judge jury'
 mutation "a chain renamed, and a harmless one under its name" judge \
-	'nft rename chain $our judge jury; nft add chain $our judge'
+	'nft rename chain $our judge jury
+	 nft add chain $our judge "{ comment \"every packet to a guarded port\"; }"'
 mutation "a hook's policy become drop" input 'nft chain $our input "{ policy drop; }"'
 mutation "a hook deleted" forward 'nft "flush chain $our forward; delete chain $our forward"'
 mutation "a hook made anew at another priority" forward \
@@ -229,10 +232,11 @@ t "our own listing, loaded again, is no drift" harmless \
 
 parts() { # a list that is laid out in parts
 	{
-		echo 'default_environment = test service { port = 6379 } environment test { clients = {'
+		echo 'default_environment = test service { port = 6379 } environment test { tls = off clients = {'
 		awk 'BEGIN { for (i = 0; i < 20000; i++) printf "\"10.%d.%d.8\",\n", i % 256, i / 256 }'
 		echo '"2001:db8::/32" } }'
 	} | policy
+	# shellcheck disable=SC2034 # used by what is evaluated
 	local part
 	heals '10\.20\.7\.8' 'part=$(nft list table $our | awk "\$1 == \"set\" { s = \$2 } /10\.20\.7\.8/ { print s; exit }")
 		nft delete element $our $part "{ 10.20.7.8 }"'

@@ -22,9 +22,10 @@ nothing() {
 	expect_equal "the generation id" "$before" "$(generation)"
 	expect_exit 0 watched "$work/events" guard apply
 	expect_same "events" /dev/null "$work/events"
+	before=$(generation)
 	expect_exit 0 guard --format json apply
 	expect_text "$out" '"schema": *1' '"command": *"apply"' '"changes": *\[ *\]' '"applied": *false'
-	expect_equal "the generation id" "$((before + 4))" "$(generation)" # watched() itself makes and drops its marks
+	expect_equal "the generation id" "$before" "$(generation)"
 }
 t "an apply that changes nothing sends nothing" nothing
 
@@ -38,8 +39,7 @@ events() {
 	[ "$(wc -l <"$work/events")" = "$total" ] || wrong "expected $total events, seen:"$'\n'"$(cat "$work/events")"
 }
 count_something() {
-	local i
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		expect_traffic <<-END
 			outside 10.66.0.5      6379 ping timeout
 			outside 2001:db8:66::5 6379 ping timeout
@@ -181,7 +181,7 @@ large() { # one source among 20,000, in a list that is laid out in parts
 }
 large_policy() { # large_policy COUNT: single addresses far from each other, in a scattered order
 	{
-		echo 'service { port = 6379 } environment test { tls = optional clients = {'
+		echo 'service { port = 6379 } environment test { tls = off clients = {'
 		awk -v n="$1" 'BEGIN { for (i = 0; i < n; i++) { a = i * 7919 % 65536
 			printf "%s\"10.%d.%d.8\"", i ? ",\n" : "", a / 256, a % 256 } }'
 		echo '} } default_environment = test'

@@ -25,6 +25,7 @@ unset DFLYGUARD_ENVIRONMENT DFLYGUARD_POLICY
 . "$root/tests/lib/net.sh"
 policy_file=$work/policy.conf
 
+# shellcheck disable=SC2120 # most write the usual file
 policy() { # policy [FILE]: writes the policy from standard input
 	cat >"${1:-$policy_file}"
 }
@@ -81,17 +82,27 @@ watched() {
 	shift
 	nft monitor >"$work/monitor" 2>&1 &
 	monitor=$!
-	wait_until 10 watched_began
+	watched_begin || wrong "nft monitor shows nothing"
 	"$@" || status=$?
 	nft 'add table inet watched_end'
 	wait_until 10 grep -q 'watched_end' "$work/monitor" || wrong "nft monitor stopped"
 	kill "$monitor"
 	wait "$monitor" 2>/dev/null
 	nft 'delete table inet watched_end'
-	grep -Ev 'watched_(begin|end)|^# new generation' "$work/monitor" >"$file"
+	# `create` is an `add` that insists on being the first.
+	grep -Ev 'watched_(begin|end)|^# new generation' "$work/monitor" | sed 's/^create /add /' >"$file"
 	return "$status"
 }
-watched_began() {
-	nft 'add table inet watched_begin; delete table inet watched_begin'
-	grep -q 'delete table inet watched_begin' "$work/monitor"
+watched_begin() {
+	local delay
+	# Longer and longer: every transaction of ours makes the monitor read a long ruleset from the beginning again.
+	for delay in 0.02 0.05 0.1 0.2 0.4 0.8 1.6 3.2 6.4; do
+		sleep "$delay"
+		nft 'add table inet watched_begin; delete table inet watched_begin'
+		for _ in 1 2 3 4 5; do
+			grep -q 'delete table inet watched_begin' "$work/monitor" && return
+			sleep 0.01
+		done
+	done
+	return 1
 }

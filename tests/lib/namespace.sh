@@ -40,6 +40,7 @@ private_namespace() { # private_namespace "$@": returns inside; exits 77 with th
 		for way in "${ways[@]}"; do
 			read -ra options <<<"--net --mount --pid --fork --kill-child $way"
 			unshare "${options[@]}" true 2>/dev/null || continue
+			# shellcheck disable=SC2093 # what comes after is for those who found no way
 			exec unshare "${options[@]}" "$BASH" "$0" "$@"
 		done
 		echo "cannot make a private network namespace: $(namespace_refusal)" >&2

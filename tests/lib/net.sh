@@ -1,5 +1,5 @@
 # The network of the traffic tests and of the demonstration; to be sourced after namespace.sh, which makes `host`, our
-# own namespace: dflyguard runs there, and the server.
+# own namespace: dflyguard runs there, and the server. $work is a folder for what is started, $netprobe the helper.
 #
 #   allowed    10.20.0.10 .11  2001:db8:20::10 ::11 ---- alw0 10.20.0.5 .6  2001:db8:20::5 ::6
 #   outside    10.66.0.10 .11  2001:db8:66::10 ::11 ---- out0 10.66.0.5     2001:db8:66::5       host
@@ -8,11 +8,24 @@
 #
 # `elsewhere` is another machine behind an uplink that is neither a bridge nor a veth; only network_elsewhere adds it.
 # shellcheck shell=bash
+: "${work:?}" # set by who sources this, as netprobe is by who uses what needs it
+netprobe=${netprobe:-}
+
+wait_until() { # wait_until SECONDS COMMAND...: repeats it until it succeeds
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$deadline" ] || return 1
+		sleep 0.02
+	done
+}
 
 network() {
 	local ns
+	network_settings host
 	for ns in allowed outside container; do
 		ip netns add "$ns"
+		network_settings "$ns"
 	done
 	ip -batch - <<-END
 		link set lo up
@@ -37,11 +50,14 @@ network() {
 	network_end allowed 10.20.0 2001:db8:20: 24
 	network_end outside 10.66.0 2001:db8:66: 24
 	network_end container 172.17.0 fd00:17: 16
-	# Written, not by sysctl(8): one program less, and its error is ours to tell.
-	if ! { echo 1 >/proc/sys/net/ipv4/ip_forward && echo 1 >/proc/sys/net/ipv6/conf/all/forwarding; } 2>/dev/null; then
-		echo "cannot switch on forwarding: /proc/sys is not writable here" >&2
-		exit 77
-	fi
+}
+# No waiting until link-local addresses are known to be unique: IPv6 is not forwarded before. And `host` is a router.
+network_settings() { # network_settings NS
+	# shellcheck disable=SC2016 # expanded inside
+	inside "$1" sh -c 'cd /proc/sys/net && echo 0 >ipv6/conf/default/accept_dad || exit
+		[ "$1" != host ] || { echo 1 >ipv4/ip_forward && echo 1 >ipv6/conf/all/forwarding; }' sh "$1" 2>/dev/null && return
+	echo "cannot prepare the network: /proc/sys/net is not writable here, or there is no IPv6" >&2
+	exit 77
 }
 
 network_end() { # network_end NS IPV4-PREFIX IPV6-PREFIX LENGTH: the far end of a link, routing by the host
@@ -63,6 +79,7 @@ network_end() { # network_end NS IPV4-PREFIX IPV6-PREFIX LENGTH: the far end of 
 
 network_elsewhere() { # fails where neither a VLAN nor a tun device can be made
 	ip netns add elsewhere
+	network_settings elsewhere
 	if ip link add wire0 type veth peer name wire0 netns elsewhere &&
 		ip link add link wire0 name up0 type vlan id 7 2>/dev/null; then
 		ip -n elsewhere link add link wire0 name eth0 type vlan id 7
@@ -123,6 +140,7 @@ redis() { # redis NS PORT [TLS-PORT] [OPTION...]: a real server on all addresses
 	fi
 	inside "$ns" "$work/redis-server" --port "$port" "${options[@]}" --protected-mode no --save '' --appendonly no \
 		--dir "$work" --loglevel warning "$@" >"$work/redis.$ns.$port" 2>&1 &
+	# shellcheck disable=SC2034 # for who sources this
 	redis=$!
 	wait_until 10 inside "$ns" redis-cli -p "$port" ping && return
 	echo "redis-server in $ns did not start" >&2

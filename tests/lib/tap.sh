@@ -7,20 +7,18 @@ tap_passed=0
 tap_failed=0
 tap_skipped=0
 tap_finished=false
-case_failed=false
-case_skipped=
 : "${work:=$(mktemp -d)}" # the test's own folder, gone afterwards
+# What a case says of itself stands in files, so that an assertion in a pipeline or a subshell counts like any other.
 
 t() { # t NAME COMMAND...: one test case
 	local name=$1 status=0
 	shift
-	case_failed=false
-	case_skipped=
+	rm -f "$work/case.failed" "$work/case.skipped"
 	"$@" >"$work/case.log" 2>&1 || status=$?
-	if ! $case_failed && [ -n "$case_skipped" ]; then
+	if ! case_has_failed && [ -e "$work/case.skipped" ]; then
 		tap_skipped=$((tap_skipped + 1))
-		echo "skipped - $name: $case_skipped"
-	elif ! $case_failed && [ "$status" -eq 0 ]; then
+		echo "skipped - $name: $(cat "$work/case.skipped")"
+	elif ! case_has_failed && [ "$status" -eq 0 ]; then
 		tap_passed=$((tap_passed + 1))
 		echo "ok - $name"
 	else
@@ -31,13 +29,15 @@ t() { # t NAME COMMAND...: one test case
 	fi
 }
 
+case_has_failed() { [ -e "$work/case.failed" ]; }
+
 skip() { # skip REASON: this case cannot run here; `return` afterwards
-	case_skipped=$*
+	echo "$*" >"$work/case.skipped"
 }
 
 wrong() { # wrong TEXT...: the case has failed, and this is why
 	local frame=1
-	case_failed=true
+	: >"$work/case.failed"
 	# The line in the test itself, not in the assertion that called us.
 	while [ $frame -lt ${#BASH_SOURCE[@]} ] && [ "${BASH_SOURCE[$frame]}" != "$0" ]; do frame=$((frame + 1)); done
 	echo "line ${BASH_LINENO[$((frame - 1))]}: $*"
@@ -80,15 +80,6 @@ expect_no_text() { # expect_no_text FILE PATTERN
 	grep -E -- "$2" "$1" >"$work/unwanted" || return 0
 	wrong "expected no /$2/ in $(basename "$1"), seen:"
 	head -n 10 "$work/unwanted" | sed 's/^/  > /'
-}
-
-wait_until() { # wait_until SECONDS COMMAND...: repeats it until it succeeds
-	local deadline=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ "$SECONDS" -lt "$deadline" ] || return 1
-		sleep 0.02
-	done
 }
 
 finish() {

@@ -38,8 +38,7 @@ static inline void store_done(struct store *store)
 static inline void store_add(struct store *store, uint16_t type, const char *key, const void *bytes, size_t length)
 {
 	ARRAY_GROW(store->items, store->count, store->capacity);
-	store->items[store->count++] =
-		(struct kept){type, mem_string(key), mem_stringn(bytes, length), length};
+	store->items[store->count++] = (struct kept){type, mem_string(key), mem_stringn(bytes, length), length};
 }
 
 static inline void store_delete(struct store *store, size_t index)
@@ -200,16 +199,25 @@ static inline void kept_patch(struct kept *kept, uint16_t type, const struct nla
 	const struct nlattr *attribute = codec_find((const struct nlmsghdr *)kept->bytes, type);
 
 	if (attribute && with && attribute->nla_len == with->nla_len)
-		memcpy(mnl_attr_get_payload(attribute), mnl_attr_get_payload(with),
-			mnl_attr_get_payload_len(with));
+		memcpy(mnl_attr_get_payload(attribute), mnl_attr_get_payload(with), mnl_attr_get_payload_len(with));
 }
 
 static inline bool same_attribute(const struct nlattr *a, const struct nlattr *b)
 {
-	return a && b ? a->nla_len == b->nla_len &&
-				memcmp(mnl_attr_get_payload(a), mnl_attr_get_payload(b),
-					mnl_attr_get_payload_len(a)) == 0
+	return a && b ? a->nla_len == b->nla_len && memcmp(mnl_attr_get_payload(a), mnl_attr_get_payload(b),
+							    mnl_attr_get_payload_len(a)) == 0
 		      : a == b;
+}
+
+/* Without what stands between the value and the next attribute: libmnl 1.0.4 leaves it as it was. */
+static inline bool same_key(const struct nlattr *a, const struct nlattr *b)
+{
+	const struct nlattr *x[NFTA_DATA_MAX + 1];
+	const struct nlattr *y[NFTA_DATA_MAX + 1];
+
+	netlink_nest(a, x, ARRAY_SIZE(x));
+	netlink_nest(b, y, ARRAY_SIZE(y));
+	return same_attribute(x[NFTA_DATA_VALUE], y[NFTA_DATA_VALUE]);
 }
 
 static inline int store_elements(struct store *store, const struct nlmsghdr *message, const char *set, bool add)
@@ -234,7 +242,7 @@ static inline int store_elements(struct store *store, const struct nlmsghdr *mes
 			if (store->items[i].type != NFT_MSG_NEWSETELEM || strcmp(store->items[i].key, set) != 0)
 				continue;
 			netlink_nest((const struct nlattr *)store->items[i].bytes, had, ARRAY_SIZE(had));
-			if (same_attribute(wanted[NFTA_SET_ELEM_KEY], had[NFTA_SET_ELEM_KEY]) &&
+			if (same_key(wanted[NFTA_SET_ELEM_KEY], had[NFTA_SET_ELEM_KEY]) &&
 				same_attribute(wanted[NFTA_SET_ELEM_FLAGS], had[NFTA_SET_ELEM_FLAGS]))
 				found = i;
 		}
@@ -254,6 +262,7 @@ static inline int store_elements(struct store *store, const struct nlmsghdr *mes
 static inline int store_apply(struct store *store, const struct nlmsghdr *message)
 {
 	uint16_t type = codec_type(message);
+	char buffer[8192];
 	const char *name;
 	size_t at;
 
@@ -315,6 +324,7 @@ static inline int store_apply(struct store *store, const struct nlmsghdr *messag
 		assert_true(message->nlmsg_flags & NLM_F_APPEND && message->nlmsg_flags & NLM_F_CREATE);
 		if (store_find(store, NFT_MSG_NEWCHAIN, name) == SIZE_MAX)
 			return ENOENT;
+		message = codec_normalise(buffer, message, true);
 		store_add(store, type, name, message, message->nlmsg_len);
 		return 0;
 	case NFT_MSG_DELRULE:
@@ -402,6 +412,7 @@ struct fault {
 /* An error that a transaction is answered with, whatever is in it. */
 struct scripted_refusal {
 	uint32_t index;	   /* of the message, from 0 = begin */
+	const char *set;   /* not NULL: the first message about elements of this set, instead */
 	int32_t offset;	   /* not 0: the sequence number is that much behind the end */
 	int code;	   /* negative, as on the wire; 0 = an ACK */
 	const char *text;  /* extended ack, or NULL */
@@ -465,7 +476,8 @@ static inline bool fault_due(struct fake *fake, enum fault_kind kind, uint16_t t
 	return true;
 }
 
-static inline struct nlmsghdr *answer_header(char *buffer, uint16_t type, uint16_t flags, uint32_t sequence, uint32_t port)
+static inline struct nlmsghdr *answer_header(
+	char *buffer, uint16_t type, uint16_t flags, uint32_t sequence, uint32_t port)
 {
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
 
@@ -513,8 +525,8 @@ static inline void answer_message(struct fake *fake, struct datagrams *queue, co
 }
 
 /* Everything of one type, a datagram for each two messages. */
-static inline void answer_dump(struct fake *fake, struct datagrams *queue, const struct nlmsghdr *request, uint16_t type,
-	uint16_t new_type, const char *set)
+static inline void answer_dump(struct fake *fake, struct datagrams *queue, const struct nlmsghdr *request,
+	uint16_t type, uint16_t new_type, const char *set)
 {
 	char buffer[4096];
 	size_t first = queue->count;
@@ -555,8 +567,8 @@ static inline void answer_dump(struct fake *fake, struct datagrams *queue, const
 static inline void answer_generation(struct fake *fake, struct datagrams *queue, const struct nlmsghdr *request)
 {
 	char buffer[256];
-	struct nlmsghdr *message = answer_header(
-		buffer, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN, 0, request->nlmsg_seq, fake->port);
+	struct nlmsghdr *message =
+		answer_header(buffer, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN, 0, request->nlmsg_seq, fake->port);
 	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
 	bool zero = fault_due(fake, FAULT_ZERO_GENERATION, NFT_MSG_GETGEN);
 
@@ -697,8 +709,8 @@ static inline void fake_request(struct fake *fake, const struct nlmsghdr *reques
 	free(answer.items);
 }
 
-static inline void fake_refuse(struct fake *fake, const struct nlmsghdr *request, const struct scripted_refusal *script,
-	uint32_t sequence)
+static inline void fake_refuse(
+	struct fake *fake, const struct nlmsghdr *request, const struct scripted_refusal *script, uint32_t sequence)
 {
 	char buffer[8192];
 	struct nlmsghdr *message = answer_header(buffer, NLMSG_ERROR, 0, sequence, fake->port);
@@ -729,9 +741,20 @@ static inline const struct nlmsghdr *batch_message(const void *bytes, size_t len
 	const struct nlmsghdr *message = bytes;
 	int left = (int)length;
 
-	while (index-- && mnl_nlmsg_ok(message, left))
+	while (index-- && netlink_message_ok(message, left))
 		message = mnl_nlmsg_next(message, &left);
-	return mnl_nlmsg_ok(message, left) ? message : NULL;
+	return netlink_message_ok(message, left) ? message : NULL;
+}
+
+static inline const struct nlmsghdr *batch_elements_of(const void *bytes, size_t length, const char *set)
+{
+	const struct nlmsghdr *message;
+
+	for (size_t i = 0; (message = batch_message(bytes, length, i)); i++)
+		if (codec_type(message) == NFT_MSG_NEWSETELEM &&
+			strcmp(netlink_string(codec_find(message, NFTA_SET_ELEM_LIST_SET)), set) == 0)
+			return message;
+	return NULL;
 }
 
 static inline void fake_batch(struct fake *fake, const void *bytes, size_t length)
@@ -741,7 +764,7 @@ static inline void fake_batch(struct fake *fake, const void *bytes, size_t lengt
 	const struct nlattr *generation = codec_find(begin, NFNL_BATCH_GENID);
 	struct store next = {0};
 	int left = (int)length;
-	bool refused = fake->refusal_count > 0;
+	bool refused = false;
 	bool ended = false;
 	bool less = fault_due(fake, FAULT_STORE_LESS, FAULT_BATCH);
 	uint32_t wanted = 0;
@@ -758,10 +781,11 @@ static inline void fake_batch(struct fake *fake, const void *bytes, size_t lengt
 	}
 	for (size_t i = 0; i < fake->refusal_count; i++) {
 		const struct scripted_refusal *script = &fake->refusals[i];
-		const struct nlmsghdr *about = batch_message(bytes, length, script->index);
+		const struct nlmsghdr *about = script->set ? batch_elements_of(bytes, length, script->set)
+							   : batch_message(bytes, length, script->index);
 
 		assert_non_null(about);
-		refused = refused && script->code;
+		refused = refused || script->code;
 		fake_refuse(fake, about, script, about->nlmsg_seq + (uint32_t)script->offset);
 	}
 	if (refused)
@@ -773,7 +797,7 @@ static inline void fake_batch(struct fake *fake, const void *bytes, size_t lengt
 		return;
 	}
 	store_copy(&next, &fake->store);
-	for (message = mnl_nlmsg_next(message, &left); mnl_nlmsg_ok(message, left);
+	for (message = mnl_nlmsg_next(message, &left); netlink_message_ok(message, left);
 		message = mnl_nlmsg_next(message, &left)) {
 		int code;
 
@@ -816,7 +840,7 @@ static inline ssize_t fake_send(void *data, const void *bytes, size_t length)
 	const struct nlmsghdr *first = bytes;
 	bool batch = first->nlmsg_type == NFNL_MSG_BATCH_BEGIN;
 
-	assert_true(mnl_nlmsg_ok(first, (int)length));
+	assert_true(netlink_message_ok(first, (int)length));
 	if (fault_due(fake, FAULT_SEND, batch ? FAULT_BATCH : codec_type(first)))
 		return fake->fault.code;
 	if (batch)

@@ -45,15 +45,16 @@ static inline char *long_policy(size_t count, const char *more)
 {
 	struct text text = {0};
 
-	text_append(&text, "default_environment = e\nservice { port = 6379 }\nenvironment e {\n\ttls = off\n\tclients = {");
+	text_append(
+		&text, "default_environment = e\nservice { port = 6379 }\nenvironment e {\n\ttls = off\n\tclients = {");
 	text_append(&text, "\"10.127.255.0-10.128.0.255\", ");
 	for (size_t i = 0; i < count; i++) {
 		/* Spread unevenly: three quarters of them lie in the lowest sixteenth. */
 		uint64_t v = i % 4 ? (uint64_t)i * 4 : 0x800400 + (uint64_t)i * 16;
 
-		text_printf(&text, "\"10.%u.%u.%u\", \"2001:db8:%x::%x\",\n", (unsigned int)(v >> 16 & 255),
+		text_printf(&text, "\"10.%u.%u.%u\", \"2001:db8:%x::%x:%x\",\n", (unsigned int)(v >> 16 & 255),
 			(unsigned int)(v >> 8 & 255), (unsigned int)(v & 255), (unsigned int)(i % 7),
-			(unsigned int)v);
+			(unsigned int)(v >> 16), (unsigned int)(v & 0xffff));
 	}
 	text_printf(&text, "%s\"192.0.2.1\"}\n}\n", more);
 	return text_take(&text);

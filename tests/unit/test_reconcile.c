@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The loop of src/cmd/reconcile.c, run to its end against a kernel that keeps what it is sent. */
+
+#include "cmd/cmd.h"
+#include "fake_kernel.h"
+#include "policies.h"
+
+struct run {
+	struct compiled compiled;
+	struct fake fake;
+	struct progress progress;
+	struct reconcile r;
+	struct err err;
+	int code;
+};
+
+/* Begins with a kernel that holds `observed` (NULL: nothing). */
+static void run_begin(struct run *run, const char *policy, const char *observed)
+{
+	*run = (struct run){.compiled = compile_golden(policy)};
+	fake_begin(&run->fake);
+	if (observed) {
+		struct compiled before = compile_golden(observed);
+
+		fake_load(&run->fake, before.ruleset);
+		compiled_done(&before);
+	}
+	run->r = (struct reconcile){.expected = run->compiled.ruleset,
+		.policy = run->compiled.policy,
+		.write = true,
+		.progress = &run->progress,
+		.nft = fake_open(&run->fake)};
+}
+
+static void run_it(struct run *run)
+{
+	run->code = reconcile(&run->r, &run->err);
+	progress_end(&run->progress);
+}
+
+/* Whether the kernel now holds what it should. */
+static bool in_force(const struct run *run)
+{
+	struct ruleset *kept = store_ruleset(&run->fake.store);
+	struct changeset *changes = ruleset_diff(run->compiled.ruleset, kept);
+	bool same = changes->count == 0;
+
+	changeset_free(changes);
+	ruleset_free(kept);
+	return same;
+}
+
+static void run_done(struct run *run)
+{
+	reconcile_done(&run->r);
+	fake_done(&run->fake);
+	compiled_done(&run->compiled);
+}
+
+static void test_apply(void **state)
+{
+	static const char *const before[] = {NULL, "tls-off", "everything"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(before); i++) {
+		struct run run;
+
+		run_begin(&run, "admin", before[i]);
+		run_it(&run);
+		assert_int_equal(run.code, 0);
+		assert_true(run.r.applied);
+		assert_true(in_force(&run));
+		assert_int_equal(run.fake.batches, 1);
+		assert_int_equal(run.r.redone, 0);
+		assert_true(run.r.changes->count > 0);
+		assert_int_equal(run.r.before.generation + 1, run.fake.generation);
+		run_done(&run);
+	}
+}
+
+/* An apply that changes nothing sends nothing. */
+static void test_nothing_to_do(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_begin(&run, "admin", "admin");
+	run_it(&run);
+	assert_int_equal(run.code, 0);
+	assert_false(run.r.applied);
+	assert_int_equal(run.r.changes->count, 0);
+	assert_int_equal(run.fake.batches, 0);
+	run_done(&run);
+}
+
+static void test_plan(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_begin(&run, "admin", "tls-off");
+	run.r.write = false;
+	run_it(&run);
+	assert_int_equal(run.code, 0);
+	assert_false(run.r.applied);
+	assert_true(run.r.changes->count > 0);
+	assert_int_equal(run.fake.batches, 0);
+	run_done(&run);
+}
+
+static void test_remove(void **state)
+{
+	struct ruleset *nothing = ruleset_new();
+	struct run run;
+
+	(void)state;
+	run_begin(&run, "admin", "admin");
+	run.r.expected = nothing;
+	run.r.policy = NULL;
+	run_it(&run);
+	assert_int_equal(run.code, 0);
+	assert_true(run.r.applied);
+	assert_int_equal(run.fake.store.count, 0);
+	run_done(&run);
+	/* A second time there is nothing to do. */
+	run_begin(&run, "admin", NULL);
+	run.r.expected = nothing;
+	run_it(&run);
+	assert_int_equal(run.code, 0);
+	assert_false(run.r.applied);
+	assert_int_equal(run.fake.batches, 0);
+	run_done(&run);
+	ruleset_free(nothing);
+}
+
+static const struct row {
+	const char *name;
+	struct fault fault;
+	int code;
+	const char *message;
+	const char *hint;
+	bool applied;
+	bool in_force;
+	size_t batches;
+	unsigned int redone;
+} rows[] = {
+	{"somebody was faster, once", {FAULT_OVERTAKE, FAULT_BATCH, 0, 1}, 0, NULL, NULL, true, true, 2, 1},
+	{"somebody was faster, ten times", {FAULT_OVERTAKE, FAULT_BATCH, 0, 10}, 0, NULL, NULL, true, true, 11, 10},
+	{"somebody is always faster", {FAULT_OVERTAKE, FAULT_BATCH, 0, FOREVER}, -EAGAIN,
+		"somebody else changed the kernel's ruleset during each of 60 attempts", "nft monitor", false, false,
+		60, 59},
+	/* Committed, and nobody heard it: reading back tells. */
+	{"ENOBUFS, committed", {FAULT_RECEIVE, FAULT_BATCH, -ENOBUFS, 1}, 0, NULL, NULL, true, true, 1, 0},
+	{"a truncated answer, committed", {FAULT_TRUNCATED, FAULT_BATCH, 0, 1}, 0, NULL, NULL, true, true, 1, 0},
+	{"ENOBUFS, not committed", {FAULT_LOSE, FAULT_BATCH, -ENOBUFS, 1}, 0, NULL, NULL, true, true, 2, 1},
+	{"ENOBUFS, never committed", {FAULT_LOSE, FAULT_BATCH, -ENOBUFS, FOREVER}, -EAGAIN, "each of 60 attempts",
+		"nft monitor", false, false, 60, 59},
+	{"stored less than was sent", {FAULT_STORE_LESS, FAULT_BATCH, 0, 1}, -EIO,
+		"the kernel acknowledged the transaction, but stored something else: chain admins rule 3: expected "
+		"'counter name \"refused_source\" drop', read back ''",
+		"please report it", false, false, 1, 0},
+	{"no room to send", {FAULT_SEND, FAULT_BATCH, -EMSGSIZE, 1}, -EMSGSIZE, "send buffer", "wmem_max", false, false,
+		0, 0},
+	{"no memory to send", {FAULT_SEND, FAULT_BATCH, -ENOBUFS, FOREVER}, -ENOMEM, "cannot send to the kernel", NULL,
+		false, false, 0, 0},
+	{"cannot be read", {FAULT_ERROR_INSIDE, NFT_MSG_GETGEN, -EPERM, 1}, -EPERM, "Operation not permitted",
+		"run as root", false, false, 0, 0},
+	/* The first reading is from before: its torn dump is read again, and no transaction is redone. */
+	{"a torn dump", {FAULT_TEAR_GENERATION, NFT_MSG_GETRULE, 0, 1}, 0, NULL, NULL, true, true, 1, 0},
+};
+
+static void test_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct run run;
+
+		run_begin(&run, "admin", "tls-off");
+		fake_fault(&run.fake, rows[i].fault);
+		run_it(&run);
+		if (run.code != rows[i].code)
+			fail_msg("%s: %d %s", rows[i].name, run.code, run.err.message);
+		if (rows[i].message && !strstr(run.err.message, rows[i].message))
+			fail_msg("%s: %s", rows[i].name, run.err.message);
+		if (rows[i].hint && !strstr(run.err.hint, rows[i].hint))
+			fail_msg("%s: hint: %s", rows[i].name, run.err.hint);
+		if (run.r.applied != rows[i].applied || in_force(&run) != rows[i].in_force ||
+			run.fake.batches != rows[i].batches || run.r.redone != rows[i].redone)
+			fail_msg("%s: applied %d, in force %d, %zu transactions, redone %u", rows[i].name,
+				run.r.applied, in_force(&run), run.fake.batches, run.r.redone);
+		/* "Applied" is never said of what is not there. */
+		assert_true(!run.r.applied || in_force(&run));
+		/* Minutes of pauses, in no time. */
+		assert_true(run.fake.now < 60);
+		run_done(&run);
+	}
+}
+
+/* Others change our own table while we work. */
+
+static int add_chain_of_theirs(struct fake *fake)
+{
+	struct ruleset *theirs = ruleset_new();
+	struct netlink *netlink = codec_netlink();
+	struct batch batch = {0};
+	_cleanup_free_ char *name = mem_format("theirs%zu", fake->batches);
+
+	if (fake->batches <= 3) {
+		ruleset_add_chain(theirs, name);
+		batch_begin(&batch, netlink, 1);
+		batch_add_chain(&batch, &theirs->chains[0]);
+		assert_int_equal(store_apply(&fake->store, batch_message(batch.data, batch.used, 1)), 0);
+		fake->generation++;
+	}
+	batch_done(&batch);
+	netlink_close(netlink);
+	ruleset_free(theirs);
+	return 0;
+}
+
+static void test_contention(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_begin(&run, "admin", "tls-off");
+	run.fake.meddle = add_chain_of_theirs;
+	run_it(&run);
+	assert_int_equal(run.code, 0);
+	assert_true(run.r.applied);
+	assert_true(in_force(&run));
+	assert_int_equal(run.fake.batches, 4);
+	assert_int_equal(run.r.redone, 3);
+	/* The report is about what the last transaction did: theirs went with it. */
+	size_t gone = 0;
+
+	for (size_t i = 0; i < run.r.changes->count; i++)
+		gone += run.r.changes->changes[i].kind == CHANGE_REMOVE &&
+			run.r.changes->changes[i].object == OBJECT_CHAIN;
+	assert_int_equal(gone, 3);
+	run_done(&run);
+}
+
+/* Somebody else does our work while we prepare it: then there is nothing left to do, and we did not do it. */
+static const struct ruleset *somebody_elses;
+
+static int do_it_for_us(struct fake *fake)
+{
+	store_done(&fake->store);
+	fake_load(fake, somebody_elses);
+	return 0;
+}
+
+static void test_done_by_others(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_begin(&run, "admin", "tls-off");
+	somebody_elses = run.compiled.ruleset;
+	run.fake.meddle = do_it_for_us;
+	run_it(&run);
+	assert_int_equal(run.code, 0);
+	assert_false(run.r.applied);
+	assert_int_equal(run.r.changes->count, 0);
+	assert_true(in_force(&run));
+	run_done(&run);
+}
+
+/* Another transaction behind ours, before we read back, that undoes a part of it: mended, not reported as a bug. */
+static ssize_t send_then_move(void *data, const void *bytes, size_t length)
+{
+	struct fake *fake = data;
+	ssize_t sent = fake_send(data, bytes, length);
+
+	if (((const struct nlmsghdr *)bytes)->nlmsg_type == NFNL_MSG_BATCH_BEGIN && fake->batches == 1)
+		fake->generation++;
+	return sent;
+}
+
+static void test_undone_by_others(void **state)
+{
+	struct run run;
+	struct transport transport;
+
+	(void)state;
+	run_begin(&run, "admin", "tls-off");
+	nft_close(run.r.nft);
+	fake_fault(&run.fake, (struct fault){FAULT_STORE_LESS, FAULT_BATCH, 0, 1});
+	transport = fake_transport(&run.fake);
+	transport.send = send_then_move;
+	run.r.nft = nft_open_transport(&transport);
+	run_it(&run);
+	if (run.code)
+		fail_msg("%s", run.err.message);
+	assert_true(run.r.applied);
+	assert_true(in_force(&run));
+	assert_int_equal(run.fake.batches, 2);
+	run_done(&run);
+}
+
+/* Our transaction was lost, and one of somebody else's moved the generation by the one step that ours would have: what
+ * is found then is no answer to what we sent. */
+static int move_once(struct fake *fake)
+{
+	fake->generation += fake->batches == 1;
+	return 0;
+}
+
+static void test_lost_and_moved(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_begin(&run, "admin", "tls-off");
+	run.fake.meddle = move_once;
+	fake_fault(&run.fake, (struct fault){FAULT_LOSE, FAULT_BATCH, -ENOBUFS, 1});
+	run_it(&run);
+	if (run.code)
+		fail_msg("%s", run.err.message);
+	assert_true(run.r.applied);
+	assert_true(in_force(&run));
+	assert_int_equal(run.fake.batches, 2);
+	assert_int_equal(run.r.redone, 1);
+	run_done(&run);
+}
+
+/* What the kernel refuses is reported with the policy's line, and nothing is changed. */
+static void test_refused(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_begin(&run, "admin", NULL);
+	run.fake.refusals[run.fake.refusal_count++] =
+		(struct scripted_refusal){.index = 2, .code = -ENOMEM, .text = "no room"};
+	run_it(&run);
+	assert_int_equal(run.code, -ENOMEM);
+	assert_string_equal(
+		run.err.message, "the kernel refused the counter refused_source: Cannot allocate memory: no room");
+	assert_string_equal(run.err.file, "tests/golden/ruleset/admin.conf");
+	assert_int_equal(run.err.line, 3);
+	assert_int_equal(run.err.stage, ERR_COMMIT);
+	assert_int_equal(run.fake.batches, 1);
+	assert_int_equal(run.fake.store.count, 0);
+	run_done(&run);
+}
+
+/* Reading back fails: nobody knows, and that is said. */
+static ssize_t send_then_die(void *data, const void *bytes, size_t length)
+{
+	struct fake *fake = data;
+	const struct nlmsghdr *first = bytes;
+
+	if (fake->batches && first->nlmsg_type != NFNL_MSG_BATCH_BEGIN)
+		return -EIO;
+	return fake_send(data, bytes, length);
+}
+
+static void test_unread(void **state)
+{
+	struct run run;
+	struct transport transport;
+
+	(void)state;
+	run_begin(&run, "admin", NULL);
+	nft_close(run.r.nft);
+	transport = fake_transport(&run.fake);
+	transport.send = send_then_die;
+	run.r.nft = nft_open_transport(&transport);
+	run_it(&run);
+	assert_int_equal(run.code, -EIO);
+	assert_false(run.r.applied);
+	assert_non_null(strstr(run.err.message, "after the transaction was sent: "));
+	run_done(&run);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_apply),
+		cmocka_unit_test(test_nothing_to_do),
+		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_remove),
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_contention),
+		cmocka_unit_test(test_done_by_others),
+		cmocka_unit_test(test_undone_by_others),
+		cmocka_unit_test(test_lost_and_moved),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_unread),
+	};
+
+	return cmocka_run_group_tests_name("reconcile", tests, NULL, NULL);
+}

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What people and scripts are shown, as golden texts: NAME.txt (no colour), NAME.color (with), NAME.json. */
+
+#include "mutations.h"
+#include "policies.h"
+#include "report.h"
+#include "strict_json.h"
+
+/* What the kernel may hold: colours, a bell, a carriage return, C1 control characters in both forms, and no UTF-8. */
+#define WEIRD "x\033[31m\a\r\302\2332J\2332J\377\303\244"
+
+/* --- one report, in all forms --- */
+
+struct report_case {
+	const char *name;
+	const char *command;
+	bool verbose;
+	bool quiet;
+	void (*show)(const struct renderer *renderer, const struct report_style *style);
+	const char *
+		keys; /* that the JSON must have, with their values where they matter: "applied=false changes.0.kind" */
+};
+
+static char *shown(const struct report_case *c, const struct renderer *renderer, bool color)
+{
+	char *text = NULL;
+	size_t length;
+	struct report_style style = {.stream = open_memstream(&text, &length),
+		.color = color,
+		.verbose = c->verbose,
+		.quiet = c->quiet,
+		.command = c->command};
+
+	c->show(renderer, &style);
+	fclose(style.stream);
+	return text;
+}
+
+/* The version is checked, and then no part of a golden text. */
+static char *without_version(const char *json)
+{
+	static const char member[] = "\"version\": \"" DFLYGUARD_VERSION "\"";
+	const char *at = strstr(json, member);
+
+	assert_non_null(at);
+	return mem_format("%.*s\"version\": \"VERSION\"%s", (int)(at - json), json, at + strlen(member));
+}
+
+static void check_keys(const struct report_case *c, const char *json)
+{
+	_cleanup_free_ char *keys = mem_format("schema=1 command version environment %s", c->keys ? c->keys : "");
+	char *rest = keys;
+
+	for (char *key; (key = strsep(&rest, " "));) {
+		static char value[1 << 20];
+		char *wanted = strchr(key, '=');
+
+		if (!*key)
+			continue;
+		if (wanted)
+			*wanted++ = '\0';
+		if (!strict_json_get(json, key, value, sizeof(value)))
+			fail_msg("%s: no %s in\n%s", c->name, key, json);
+		if (wanted && strcmp(value, wanted) != 0)
+			fail_msg("%s: %s is %s", c->name, key, value);
+	}
+}
+
+static void check_case(const struct report_case *c)
+{
+	static const char *const suffixes[] = {"txt", "color"};
+	_cleanup_free_ char *json = shown(c, &report_json, true);
+	_cleanup_free_ char *golden_json = NULL;
+	_cleanup_free_ char *json_path = mem_format("tests/golden/report/%s.json", c->name);
+
+	for (unsigned int color = 0; color < 2; color++) {
+		_cleanup_free_ char *text = shown(c, &report_text, color);
+		_cleanup_free_ char *path = mem_format("tests/golden/report/%s.%s", c->name, suffixes[color]);
+
+		/* Whatever the kernel holds, the terminal is told nothing but our own colours. */
+		for (const char *byte = text; *byte; byte += utf8_length(byte)) {
+			if (utf8_length(byte) == 0)
+				fail_msg("%s: no UTF-8 at %s", c->name, byte);
+			if (*byte == '\033' && (!color || byte[1] != '[' || strspn(byte + 2, "0123456789") == 0 ||
+						       byte[2 + strspn(byte + 2, "0123456789")] != 'm'))
+				fail_msg("%s: an escape sequence: %s", c->name, byte);
+			if ((unsigned char)*byte < 0x20 && *byte != '\n' && *byte != '\033')
+				fail_msg("%s: a control character: %s", c->name, byte);
+			if ((unsigned char)byte[0] == 0xc2 && (unsigned char)byte[1] < 0xa0)
+				fail_msg("%s: a C1 control character: %s", c->name, byte);
+		}
+		golden_check(path, text);
+	}
+	if (!strict_json_good(json))
+		fail_msg("%s: no JSON:\n%s", c->name, json);
+	check_keys(c, json);
+	golden_json = without_version(json);
+	golden_check(json_path, golden_json);
+}
+
+/* --- changes --- */
+
+static struct report_changes changes_of(const struct compiled *compiled, const struct changeset *changes)
+{
+	return (struct report_changes){.environment = compiled->environment->name,
+		.policy = compiled->policy,
+		.changes = changes,
+		.sources = ruleset_source_count(compiled->ruleset)};
+}
+
+static void show_empty_kernel(const struct renderer *renderer, const struct report_style *style)
+{
+	struct compiled expected = compile_golden("tls-required");
+	struct ruleset *absent = ruleset_new();
+	struct changeset *changes = ruleset_diff(expected.ruleset, absent);
+	struct report_changes report = changes_of(&expected, changes);
+
+	renderer->changes(style, &report);
+	changeset_free(changes);
+	ruleset_free(absent);
+	compiled_done(&expected);
+}
+
+static void show_mutation(const struct renderer *renderer, const struct report_style *style,
+	void (*mutate)(struct ruleset *), struct report_changes how)
+{
+	struct compiled expected = compile_golden("everything");
+	struct compiled observed = compile_golden("everything");
+	struct changeset *changes;
+	struct report_changes report;
+
+	apply_mutation(&(struct mutation){.mutate = mutate}, observed.ruleset);
+	changes = ruleset_diff(expected.ruleset, observed.ruleset);
+	report = changes_of(&expected, changes);
+	report.write = how.write;
+	report.applied = how.applied;
+	report.redone = how.redone;
+	report.seconds = how.seconds;
+	renderer->changes(style, &report);
+	changeset_free(changes);
+	compiled_done(&observed);
+	compiled_done(&expected);
+}
+
+static void mutate_each_kind(struct ruleset *r)
+{
+	mutate_everything(r);
+	mutate_rule_moved(r);
+	mutate_others(r);
+	mutate_set_opaque(r);
+	mutate_rule_opaque(r);
+	delete_set(r, "admin_bind_v6");
+	mutate_chain_gone(r);
+	mutate_chain_opaque(r);
+}
+
+static void show_each_kind(const struct renderer *renderer, const struct report_style *style)
+{
+	show_mutation(renderer, style, mutate_each_kind, (struct report_changes){0});
+}
+
+static void show_nothing(const struct renderer *renderer, const struct report_style *style)
+{
+	show_mutation(renderer, style, mutate_nothing, (struct report_changes){0});
+}
+
+static void show_applied(const struct renderer *renderer, const struct report_style *style)
+{
+	show_mutation(renderer, style, mutate_rule_first,
+		(struct report_changes){.write = true, .applied = true, .seconds = 0.0314});
+}
+
+static void show_applied_again(const struct renderer *renderer, const struct report_style *style)
+{
+	show_mutation(renderer, style, mutate_rule_first,
+		(struct report_changes){.write = true, .applied = true, .seconds = 12.3, .redone = 2});
+}
+
+static void mutate_many(struct ruleset *r)
+{
+	refill(mutable_set(r, "clients_v4"), "10.20.0.0/24 10.20.1.10-10.20.1.20 10.30.7.0/24");
+	for (uint64_t i = 0; i < 40; i++)
+		intervals_add(&mutable_set(r, "clients_v4")->elements,
+			(struct interval){{0, 0xc0000000 + 2 * i}, {0, 0xc0000000 + 2 * i}, 0});
+	/* Twelve are shown, all of them. */
+	for (uint64_t i = 0; i < 12; i++)
+		intervals_add(&mutable_set(r, "admins_v4")->elements,
+			(struct interval){{0, 0xc0000000 + 2 * i}, {0, 0xc0000000 + 2 * i}, 0});
+	/* Thirteen are two lines more than twelve: eleven and how many more. */
+	for (uint64_t i = 0; i < 13; i++)
+		intervals_add(&mutable_set(r, "bind_v4")->elements,
+			(struct interval){{0, 0xc0000000 + 2 * i}, {0, 0xc0000000 + 2 * i}, 0});
+}
+
+static void show_many(const struct renderer *renderer, const struct report_style *style)
+{
+	show_mutation(renderer, style, mutate_many, (struct report_changes){0});
+}
+
+static void mutate_weird(struct ruleset *r)
+{
+	struct chain *chain = ruleset_add_chain(r, WEIRD);
+	struct set *services;
+
+	free(chain->opaque);
+	chain->opaque = mem_string("chain of type " WEIRD);
+	add_verdict_term(insert_rule(mutable_chain(r, "tls"), 0), VERDICT_JUMP, WEIRD);
+	ruleset_add_set(r, WEIRD, WIDTH_IPV4);
+	ruleset_add_counter(r, WEIRD)->comment = mem_string(WEIRD);
+	ruleset_add_other(r, OTHER_FLOWTABLE, WEIRD)->opaque = mem_string(WEIRD);
+	rule_add_term(insert_rule(mutable_chain(r, "judge"), 0),
+		&(struct term){.kind = TERM_LOOKUP, .selector = SELECT_IP_SADDR}, WEIRD);
+	insert_rule(mutable_chain(r, "judge"), 0)->opaque = mem_string(WEIRD);
+	services = mutable_set(r, "services");
+	free(services->targets[0].chain);
+	services->targets[0].chain = mem_string(WEIRD);
+	free(mutable_chain(r, "prerouting")->rules[0].comment);
+	mutable_chain(r, "prerouting")->rules[0].comment =
+		mem_string("environment " WEIRD ", in force since 2026-01-02T03:04:05Z");
+}
+
+static void show_weird(const struct renderer *renderer, const struct report_style *style)
+{
+	show_mutation(renderer, style, mutate_weird, (struct report_changes){0});
+}
+
+static void show_remove(const struct renderer *renderer, const struct report_style *style, bool present, bool write)
+{
+	struct compiled observed = compile_golden("tls-required");
+	struct ruleset *absent = ruleset_new();
+	struct changeset *changes = ruleset_diff(absent, present ? observed.ruleset : absent);
+	struct report_changes report = {
+		.changes = changes, .write = write, .applied = write && present, .seconds = 0.02};
+
+	renderer->changes(style, &report);
+	changeset_free(changes);
+	ruleset_free(absent);
+	compiled_done(&observed);
+}
+
+static void show_removed(const struct renderer *renderer, const struct report_style *style)
+{
+	show_remove(renderer, style, true, true);
+}
+
+static void show_remove_plan(const struct renderer *renderer, const struct report_style *style)
+{
+	show_remove(renderer, style, true, false);
+}
+
+static void show_nothing_to_remove(const struct renderer *renderer, const struct report_style *style)
+{
+	show_remove(renderer, style, false, true);
+}
+
+/* --- status --- */
+
+static void count(struct ruleset *r)
+{
+	r->counters[0].packets = 1234567;
+	r->counters[0].bytes = 98765432;
+	r->counters[2].packets = 1;
+	r->counters[2].bytes = 60;
+}
+
+static void show_status(const struct renderer *renderer, const struct report_style *style, struct report_status report,
+	void (*mutate)(struct ruleset *))
+{
+	struct compiled observed = compile_golden("everything");
+
+	apply_mutation(&(struct mutation){.mutate = mutate}, observed.ruleset);
+	report.observed = observed.ruleset;
+	report.sources = ruleset_source_count(observed.ruleset);
+	if (!report.now)
+		report.now = GOLDEN_SINCE + 3 * 86400 + 7;
+	renderer->status(style, &report);
+	compiled_done(&observed);
+}
+
+static void show_in_force(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){
+			.in_force = true, .conforming = CONFORMING_YES, .policy_path = "/etc/dflyguard/policy.conf"},
+		count);
+}
+
+static void show_differing(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){.in_force = true,
+			.conforming = CONFORMING_NO,
+			.differences = 1234,
+			.policy_path = "p.conf",
+			.now = GOLDEN_SINCE + 3599},
+		count);
+}
+
+static void show_one_difference(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){.in_force = true,
+			.conforming = CONFORMING_NO,
+			.differences = 1,
+			.policy_path = "p.conf",
+			.now = GOLDEN_SINCE + 59},
+		mutate_nothing);
+}
+
+static void show_unknown(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){
+			.in_force = true, .unknown_why = "there is no policy", .now = GOLDEN_SINCE + 7260},
+		mutate_nothing);
+}
+
+static void show_dormant(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){.why_not = "table inet dflyguard is dormant: the kernel runs none of its chains",
+			.conforming = CONFORMING_NO,
+			.differences = 1,
+			.policy_path = "p.conf"},
+		mutate_dormant);
+}
+
+static void show_absent(const struct renderer *renderer, const struct report_style *style)
+{
+	struct ruleset *absent = ruleset_new();
+	struct report_status report = {.observed = absent,
+		.why_not = "there is no table inet dflyguard in this network namespace",
+		.conforming = CONFORMING_NO,
+		.differences = 60,
+		.policy_path = "p.conf",
+		.now = GOLDEN_SINCE};
+
+	renderer->status(style, &report);
+	ruleset_free(absent);
+}
+
+/* A clock that was set back, and a label without a time. */
+static void show_no_since(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(
+		renderer, style, (struct report_status){.in_force = true, .unknown_why = "-"}, mutate_no_environment);
+}
+
+static void show_set_back(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){.in_force = true, .unknown_why = "-", .now = GOLDEN_SINCE - 100},
+		mutate_nothing);
+}
+
+static void show_weird_status(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style, (struct report_status){.in_force = true, .unknown_why = "-"}, mutate_weird);
+}
+
+/* --- check --- */
+
+static const char checked_policy[] = "default_environment = production\n"
+				     "service { port = 6379 tls_port = 6380 admin_port = 9999 }\n"
+				     "network app { sources = {\"10.0.0.0/8\", \"10.1.0.0/16\"} }\n"
+				     "network unused { sources = {\"192.0.2.1\"} }\n"
+				     "environment production {\n"
+				     "\ttls = required\n"
+				     "\tclients = {app}\n"
+				     "\tmemcached_clients = {app}\n"
+				     "}\n"
+				     "environment development { tls = off clients = {\"127.0.0.0/8\", \"::1\"} }\n";
+
+static void show_check(
+	const struct renderer *renderer, const struct report_style *style, const char *environment, bool notes)
+{
+	struct policy *policy = testing_policy("p.conf", checked_policy);
+	struct diagnostics found = {0};
+	struct report_check report = {.policy = policy, .notes = &found};
+
+	if (environment)
+		report.environment = policy_environment(policy, environment, NULL);
+	if (notes)
+		policy_notes(policy, &found);
+	renderer->check(style, &report);
+	diagnostics_done(&found);
+	policy_free(policy);
+}
+
+static void show_check_good(const struct renderer *renderer, const struct report_style *style)
+{
+	show_check(renderer, style, NULL, false);
+}
+
+static void show_check_one(const struct renderer *renderer, const struct report_style *style)
+{
+	show_check(renderer, style, "development", false);
+}
+
+static void show_check_notes(const struct renderer *renderer, const struct report_style *style)
+{
+	show_check(renderer, style, NULL, true);
+}
+
+/* --- errors --- */
+
+static void show_error_plain(const struct renderer *renderer, const struct report_style *style)
+{
+	struct err err = {0};
+
+	err_set(&err, EPERM, ERR_NETLINK, "the kernel answered: Operation not permitted");
+	err_hint(&err, "run as root, or with CAP_NET_ADMIN");
+	renderer->error(style, &err, NULL, "production");
+}
+
+static void show_error_place(const struct renderer *renderer, const struct report_style *style)
+{
+	struct err err = {0};
+
+	err_set_at(&err, EEXIST, ERR_COMMIT, (struct srcloc){"p.conf", 31}, "the kernel refused the set clients_v4");
+	renderer->error(style, &err, NULL, NULL);
+}
+
+static void show_error_file(const struct renderer *renderer, const struct report_style *style)
+{
+	struct err err = {0};
+
+	err_set_at(&err, EPERM, ERR_POLICY, (struct srcloc){"p.conf", 0}, "it is not yours");
+	renderer->error(style, &err, NULL, NULL);
+}
+
+static void show_error_weird(const struct renderer *renderer, const struct report_style *style)
+{
+	struct err err = {0};
+
+	err_set_at(&err, EIO, ERR_COMMIT, (struct srcloc){WEIRD ".conf", 3}, "stored something else: %s", WEIRD);
+	err_hint(&err, "look at %s", WEIRD);
+	renderer->error(style, &err, NULL, WEIRD);
+}
+
+static void show_diagnostics(const struct renderer *renderer, const struct report_style *style)
+{
+	static const char text[] = "service { port = 99999 }\nenvironment e {\n\ttls = maybe\n\tcleints = {}\n}\n";
+	struct diagnostics diagnostics = {0};
+	struct policy *policy = NULL;
+	struct err err = {0};
+
+	assert_int_equal(policy_load_text("p.conf", text, strlen(text), &policy, &diagnostics, &err), -EINVAL);
+	renderer->error(style, &err, &diagnostics, NULL);
+	diagnostics_done(&diagnostics);
+}
+
+static void show_diagnostics_weird(const struct renderer *renderer, const struct report_style *style)
+{
+	struct diagnostic items[] = {{.file = (char *)(uintptr_t)WEIRD, .line = 0, .message = (char *)(uintptr_t)WEIRD},
+		{.file = (char *)(uintptr_t) "p.conf", .line = 7, .message = (char *)(uintptr_t) "second"}};
+	struct diagnostics diagnostics = {.items = items, .count = 2, .capacity = 2, .suppressed = 17};
+	struct err err = {0};
+
+	err_set_at(&err, EINVAL, ERR_POLICY, (struct srcloc){"p.conf", 0}, "the policy has 19 mistakes");
+	renderer->error(style, &err, &diagnostics, NULL);
+}
+
+#define CHANGE_KEYS                                                                                                    \
+	"changes changes.0.kind changes.0.object changes.0.expected changes.0.observed changes.0.policy sources "      \
+	"dry_run "
+
+static const struct report_case cases[] = {
+	{"plan-empty-kernel", "plan", false, false, show_empty_kernel,
+		CHANGE_KEYS "applied=false environment=\"production\" changes.0.kind=\"add\" changes.0.observed=null "
+			    "changes.1.policy=\"tests/golden/ruleset/tls-required.conf:3\""},
+	{"plan-each-kind", "plan", false, false, show_each_kind, CHANGE_KEYS "applied=false"},
+	{"plan-many", "plan", false, false, show_many, CHANGE_KEYS "changes.64.kind=\"remove\""},
+	{"plan-many-verbose", "plan", true, false, show_many, CHANGE_KEYS},
+	{"plan-weird", "plan", false, false, show_weird, CHANGE_KEYS},
+	{"plan-nothing", "plan", false, false, show_nothing, "applied=false changes=[]"},
+	{"plan-quiet", "plan", false, true, show_each_kind, CHANGE_KEYS},
+	{"applied", "apply", false, false, show_applied, CHANGE_KEYS "applied=true dry_run=false"},
+	{"applied-again", "apply", false, false, show_applied_again, CHANGE_KEYS "applied=true"},
+	{"removed", "remove", false, false, show_removed, "environment=null applied=true"},
+	{"remove-plan", "remove", false, false, show_remove_plan, "environment=null applied=false dry_run=true"},
+	{"remove-nothing", "remove", false, false, show_nothing_to_remove, "environment=null applied=false changes=[]"},
+	{"status-in-force", "status", false, false, show_in_force,
+		"in_force=true why_not=null conforming=true counters.refused_source.packets=1234567 "
+		"counters.refused_source.bytes=98765432 sources=8 since=\"2026-01-02T03:04:05Z\""},
+	{"status-differing", "status", false, false, show_differing,
+		"in_force=true conforming=false differences=1234 sources policy=\"p.conf\""},
+	{"status-one-difference", "status", false, false, show_one_difference, "in_force=true conforming=false"},
+	{"status-unknown", "status", false, false, show_unknown, "in_force=true conforming=null policy=null"},
+	{"status-dormant", "status", false, false, show_dormant, "in_force=false why_not"},
+	{"status-absent", "status", false, false, show_absent,
+		"in_force=false environment=null since=null counters={} sources=0"},
+	{"status-no-since", "status", false, false, show_no_since, "environment=null since=null"},
+	{"status-set-back", "status", false, false, show_set_back, "in_force=true"},
+	{"status-weird", "status", false, false, show_weird_status, "in_force=true"},
+	{"status-quiet", "status", false, true, show_in_force, "in_force=true"},
+	{"check-good", "check", false, false, show_check_good,
+		"environment=\"production\" valid=true policy=\"p.conf\" sources=7 environments.1.name=\"development\" "
+		"notes=[]"},
+	{"check-good-verbose", "check", true, false, show_check_good, "valid=true"},
+	{"check-one", "check", false, false, show_check_one,
+		"environment=\"development\" environments.0.name=\"development\""},
+	{"check-notes", "check", true, false, show_check_notes, "notes.0.file notes.0.line notes.0.message"},
+	{"check-quiet", "check", false, true, show_check_good, "valid=true"},
+	{"error-plain", "plan", false, false, show_error_plain,
+		"environment=\"production\" error.message error.file=null error.line=null error.hint"},
+	{"error-place", "apply", false, false, show_error_place,
+		"environment=null error.message error.file=\"p.conf\" error.line=31 error.hint=null"},
+	{"error-file", "apply", false, false, show_error_file, "error.file=\"p.conf\" error.line=null"},
+	{"error-weird", "apply", false, false, show_error_weird, "error.message"},
+	/* An error is said even to those who want quiet. */
+	{"error-quiet", "apply", false, true, show_error_place, "error.message"},
+	{"error-diagnostics", "check", false, false, show_diagnostics,
+		"error.message error.file=\"p.conf\" error.line=1 diagnostics.0.line=1 diagnostics.2.message"},
+	{"error-diagnostics-weird", "check", false, false, show_diagnostics_weird,
+		"suppressed=17 diagnostics.0.line=null"},
+	{"error-no-command", NULL, false, false, show_error_plain, "command=null"},
+};
+
+static void test_reports(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check_case(&cases[i]);
+}
+
+static void test_renderer(void **state)
+{
+	(void)state;
+	assert_ptr_equal(report_renderer("text"), &report_text);
+	assert_ptr_equal(report_renderer("json"), &report_json);
+	assert_null(report_renderer("xml"));
+	assert_null(report_renderer(""));
+	assert_null(report_renderer("JSON"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reports),
+		cmocka_unit_test(test_renderer),
+	};
+
+	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
+}
