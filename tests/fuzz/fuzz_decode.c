@@ -126,7 +126,9 @@ static void compare(const struct ruleset *wanted, const struct ruleset *found, b
 	if (mend) {
 		struct nft *nft = nft_open_transport(&nowhere);
 
-		require(nft_commit(nft, changes, 1, false, NULL, NULL, &err) == 0);
+		require(nft_commit(nft, changes, 1, COMMIT_ALL, NULL, NULL, &err) == 0);
+		if (changeset_needs_preparing(changes))
+			require(nft_commit(nft, changes, 1, COMMIT_PREPARE, NULL, NULL, &err) == 0);
 		nft_close(nft);
 	}
 	changeset_free(changes);

@@ -193,6 +193,44 @@ static inline int store_check(const struct store *store)
 
 /* ---- transactions ---- */
 
+/* What a new rule names must be there before it, a map for a map and a set for a set. */
+static inline int store_check_rule(const struct store *store, const struct nlmsghdr *rule)
+{
+	struct ruleset *ruleset = store_ruleset(store);
+	struct chain *chain = ruleset_add_chain(ruleset, "(new)");
+	char buffer[8192];
+	int code = 0;
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+	const struct nlattr *attribute;
+
+	/* The same rule in a chain of its own. */
+	memcpy(message, rule, sizeof(*message) + sizeof(struct nfgenmsg));
+	message->nlmsg_len = sizeof(*message) + sizeof(struct nfgenmsg);
+	mnl_attr_put_strz(message, NFTA_RULE_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(message, NFTA_RULE_CHAIN, chain->name);
+	attribute = codec_find(rule, NFTA_RULE_EXPRESSIONS);
+	mnl_attr_put(
+		message, attribute->nla_type, mnl_attr_get_payload_len(attribute), mnl_attr_get_payload(attribute));
+	assert_int_equal(decode_rule(ruleset, message), 0);
+	chain = &ruleset->chains[ruleset->chain_count - 1];
+	assert_int_equal(chain->rule_count, 1);
+	for (size_t i = 0; i < chain->rules[0].term_count && !code; i++) {
+		const struct term *term = &chain->rules[0].terms[i];
+		const struct set *set = term->name ? ruleset_set(ruleset, term->name) : NULL;
+
+		if ((term->kind == TERM_COUNTER && !ruleset_counter(ruleset, term->name)) ||
+			(term->kind == TERM_VERDICT && term->name && !ruleset_chain(ruleset, term->name)) ||
+			((term->kind == TERM_LOOKUP || term->kind == TERM_MAP) && !set))
+			code = ENOENT;
+		else if ((term->kind == TERM_LOOKUP || term->kind == TERM_MAP) && set->map != (term->kind == TERM_MAP))
+			code = EINVAL;
+		else if (term->kind == TERM_VERDICT && term->name && ruleset_chain(ruleset, term->name)->base)
+			code = EOPNOTSUPP;
+	}
+	ruleset_free(ruleset);
+	return code;
+}
+
 /* Overwrites a number inside a kept message. */
 static inline void kept_patch(struct kept *kept, uint16_t type, const struct nlattr *with)
 {
@@ -325,6 +363,8 @@ static inline int store_apply(struct store *store, const struct nlmsghdr *messag
 		if (store_find(store, NFT_MSG_NEWCHAIN, name) == SIZE_MAX)
 			return ENOENT;
 		message = codec_normalise(buffer, message, true);
+		if (store_check_rule(store, message))
+			return store_check_rule(store, message);
 		store_add(store, type, name, message, message->nlmsg_len);
 		return 0;
 	case NFT_MSG_DELRULE:

@@ -4,6 +4,7 @@
 
 #include "cmd/cmd.h"
 #include "fake_kernel.h"
+#include "mutations.h"
 #include "policies.h"
 
 struct run {
@@ -66,7 +67,7 @@ static void test_apply(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(before); i++) {
 		struct run run;
 
-		run_begin(&run, "admin", before[i]);
+		run_begin(&run, "tls-required", before[i]);
 		run_it(&run);
 		assert_int_equal(run.code, 0);
 		assert_true(run.r.applied);
@@ -85,7 +86,7 @@ static void test_nothing_to_do(void **state)
 	struct run run;
 
 	(void)state;
-	run_begin(&run, "admin", "admin");
+	run_begin(&run, "tls-required", "tls-required");
 	run_it(&run);
 	assert_int_equal(run.code, 0);
 	assert_false(run.r.applied);
@@ -99,7 +100,7 @@ static void test_plan(void **state)
 	struct run run;
 
 	(void)state;
-	run_begin(&run, "admin", "tls-off");
+	run_begin(&run, "tls-required", "tls-off");
 	run.r.write = false;
 	run_it(&run);
 	assert_int_equal(run.code, 0);
@@ -115,7 +116,7 @@ static void test_remove(void **state)
 	struct run run;
 
 	(void)state;
-	run_begin(&run, "admin", "admin");
+	run_begin(&run, "tls-required", "tls-required");
 	run.r.expected = nothing;
 	run.r.policy = NULL;
 	run_it(&run);
@@ -124,7 +125,7 @@ static void test_remove(void **state)
 	assert_int_equal(run.fake.store.count, 0);
 	run_done(&run);
 	/* A second time there is nothing to do. */
-	run_begin(&run, "admin", NULL);
+	run_begin(&run, "tls-required", NULL);
 	run.r.expected = nothing;
 	run_it(&run);
 	assert_int_equal(run.code, 0);
@@ -157,8 +158,8 @@ static const struct row {
 	{"ENOBUFS, never committed", {FAULT_LOSE, FAULT_BATCH, -ENOBUFS, FOREVER}, -EAGAIN, "each of 60 attempts",
 		"nft monitor", false, false, 60, 59},
 	{"stored less than was sent", {FAULT_STORE_LESS, FAULT_BATCH, 0, 1}, -EIO,
-		"the kernel acknowledged the transaction, but stored something else: chain admins rule 3: expected "
-		"'counter name \"refused_source\" drop', read back ''",
+		"the kernel acknowledged the transaction, but stored something else: chain tls rule 1: expected "
+		"'jump clients', read back ''",
 		"please report it", false, false, 1, 0},
 	{"no room to send", {FAULT_SEND, FAULT_BATCH, -EMSGSIZE, 1}, -EMSGSIZE, "send buffer", "wmem_max", false, false,
 		0, 0},
@@ -176,7 +177,7 @@ static void test_rows(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct run run;
 
-		run_begin(&run, "admin", "tls-off");
+		run_begin(&run, "tls-required", "tls-off");
 		fake_fault(&run.fake, rows[i].fault);
 		run_it(&run);
 		if (run.code != rows[i].code)
@@ -197,7 +198,166 @@ static void test_rows(void **state)
 	}
 }
 
-/* Others change our own table while we work. */
+/* --- new lists, made ready in a transaction of their own --- */
+
+/* A list that is in force gets a part more, as one does that outgrows its set. */
+static void prepare_begin(struct run *run)
+{
+	static const char part[] = "clients_v4_10.0.0.0_9";
+	struct ruleset *r;
+	struct set *set;
+	struct rule *rule;
+
+	run_begin(run, "tls-required", "tls-required");
+	r = run->compiled.ruleset;
+	set = ruleset_add_set(r, part, WIDTH_IPV4);
+	set->interval = true;
+	refill(set, "10.0.0.0/16");
+	rule = chain_add_rule(ruleset_add_chain(r, part));
+	rule_add_term(rule, &(struct term){.kind = TERM_TEST, .selector = SELECT_NFPROTO, .value = {0, 2}}, NULL);
+	rule_add_term(rule, &(struct term){.kind = TERM_LOOKUP, .selector = SELECT_IP_SADDR}, part);
+	add_verdict_term(rule, VERDICT_RETURN, NULL);
+	add_verdict_term(insert_rule(mutable_chain(r, "clients"), 1), VERDICT_JUMP, part);
+}
+
+static void test_prepare(void **state)
+{
+	static const struct {
+		const char *name;
+		struct fault fault;
+		size_t batches;
+		unsigned int redone;
+	} faults[] = {
+		{"nothing goes wrong", {FAULT_NONE, 0, 0, 0}, 2, 0},
+		{"overtaken", {FAULT_OVERTAKE, FAULT_BATCH, 0, 1}, 3, 1},
+		{"overtaken twice", {FAULT_OVERTAKE, FAULT_BATCH, 0, 2}, 4, 2},
+		{"overtaken three times", {FAULT_OVERTAKE, FAULT_BATCH, 0, 3}, 5, 3},
+		{"answer lost, committed", {FAULT_RECEIVE, FAULT_BATCH, -ENOBUFS, 1}, 2, 0},
+		{"lost", {FAULT_LOSE, FAULT_BATCH, -ENOBUFS, 1}, 2, 0},
+		{"stored less", {FAULT_STORE_LESS, FAULT_BATCH, 0, 1}, 2, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+		struct run run;
+		bool chain = false;
+
+		prepare_begin(&run);
+		if (faults[i].fault.kind)
+			fake_fault(&run.fake, faults[i].fault);
+		run_it(&run);
+		if (run.code)
+			fail_msg("%s: %s", faults[i].name, run.err.message);
+		assert_true(run.r.applied);
+		assert_true(in_force(&run));
+		if (run.fake.batches != faults[i].batches || run.r.redone != faults[i].redone)
+			fail_msg("%s: %zu transactions, redone %u", faults[i].name, run.fake.batches, run.r.redone);
+		/* The report tells of the whole way, not of its second half. */
+		for (size_t k = 0; k < run.r.changes->count; k++)
+			chain = chain || (run.r.changes->changes[k].kind == CHANGE_ADD &&
+						 run.r.changes->changes[k].object == OBJECT_SET &&
+						 strcmp(run.r.changes->changes[k].expected_set->name,
+							 "clients_v4_10.0.0.0_9") == 0);
+		if (!chain)
+			fail_msg("%s: the new list is not reported", faults[i].name);
+		run_done(&run);
+	}
+}
+
+/* Refused: then without it. If that is refused as well, it is said. */
+static int refuse_first(struct fake *fake)
+{
+	fake->refusal_count = fake->batches == 1;
+	fake->refusals[0] = (struct scripted_refusal){.index = 1, .code = -EINVAL};
+	return 0;
+}
+
+static void test_prepare_refused(void **state)
+{
+	struct run run;
+
+	(void)state;
+	prepare_begin(&run);
+	run.fake.meddle = refuse_first;
+	run_it(&run);
+	if (run.code)
+		fail_msg("%s", run.err.message);
+	assert_true(run.r.applied);
+	assert_true(in_force(&run));
+	assert_int_equal(run.fake.batches, 2);
+	run_done(&run);
+
+	prepare_begin(&run);
+	run.fake.refusals[run.fake.refusal_count++] = (struct scripted_refusal){.index = 1, .code = -EPERM};
+	run_it(&run);
+	assert_int_equal(run.code, -EPERM);
+	assert_non_null(strstr(run.err.message, "Operation not permitted"));
+	assert_false(run.r.applied);
+	assert_int_equal(run.fake.batches, 2);
+	run_done(&run);
+}
+
+/* --- whatever happened to the table, it is mended --- */
+
+static void heal(const struct mutation *first, const struct mutation *second)
+{
+	struct compiled observed = compile_golden("everything");
+	struct run run;
+
+	apply_mutation(first, observed.ruleset);
+	if (second)
+		apply_mutation(second, observed.ruleset);
+	run_begin(&run, "everything", NULL);
+	fake_load(&run.fake, observed.ruleset);
+	run_it(&run);
+	if (run.code || !in_force(&run))
+		fail_msg("%s, %s: %s", first->name, second ? second->name : "", run.err.message);
+	run_done(&run);
+	compiled_done(&observed);
+}
+
+/* A new chain with a rule that the kernel cannot take yet, since the map it asks is a set, and a new list beside it. */
+static void mutate_in_the_way(struct ruleset *r)
+{
+	mutate_map_to_set(r);
+	delete_rule(mutable_chain(r, "arriving"), mutable_chain(r, "arriving")->rule_count - 1);
+	delete_rule(mutable_chain(r, "translated"), mutable_chain(r, "translated")->rule_count - 1);
+	delete_rule(mutable_chain(r, "forwarded"), 0);
+	delete_chain(r, "judge");
+	mutate_set_gone(r);
+}
+
+static void test_heal(void **state)
+{
+	static const struct mutation in_the_way = {.name = "in the way", .mutate = mutate_in_the_way};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(mutations); i++)
+		if (!mutations[i].model_only && !mutations[i].long_list)
+			heal(&mutations[i], NULL);
+	heal(&in_the_way, NULL);
+}
+
+/* Two at once, where the second is possible after the first. */
+static void test_heal_pairs(void **state)
+{
+	static void (*const firsts[])(struct ruleset *) = {mutate_dormant, mutate_elements_widened, mutate_target_chain,
+		mutate_chain_extra_referred, mutate_policy_and_rule, mutate_set_shape, mutate_set_extra_referred,
+		mutate_rule_before_label, mutate_counter_referred};
+	static void (*const seconds[])(struct ruleset *) = {mutate_elements_ipv6, mutate_port_added, mutate_priority,
+		mutate_rule_gone, mutate_environment, mutate_chain_gone, mutate_rules_swapped, mutate_chain_extra_hook};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(firsts); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(seconds); k++) {
+			struct mutation first = {.name = "first", .mutate = firsts[i]};
+			struct mutation second = {.name = "second", .mutate = seconds[k]};
+
+			heal(&first, &second);
+		}
+}
+
+/* --- others change our own table while we work --- */
 
 static int add_chain_of_theirs(struct fake *fake)
 {
@@ -224,7 +384,7 @@ static void test_contention(void **state)
 	struct run run;
 
 	(void)state;
-	run_begin(&run, "admin", "tls-off");
+	run_begin(&run, "tls-required", "tls-off");
 	run.fake.meddle = add_chain_of_theirs;
 	run_it(&run);
 	assert_int_equal(run.code, 0);
@@ -257,7 +417,7 @@ static void test_done_by_others(void **state)
 	struct run run;
 
 	(void)state;
-	run_begin(&run, "admin", "tls-off");
+	run_begin(&run, "tls-required", "tls-off");
 	somebody_elses = run.compiled.ruleset;
 	run.fake.meddle = do_it_for_us;
 	run_it(&run);
@@ -285,7 +445,7 @@ static void test_undone_by_others(void **state)
 	struct transport transport;
 
 	(void)state;
-	run_begin(&run, "admin", "tls-off");
+	run_begin(&run, "tls-required", "tls-off");
 	nft_close(run.r.nft);
 	fake_fault(&run.fake, (struct fault){FAULT_STORE_LESS, FAULT_BATCH, 0, 1});
 	transport = fake_transport(&run.fake);
@@ -313,7 +473,7 @@ static void test_lost_and_moved(void **state)
 	struct run run;
 
 	(void)state;
-	run_begin(&run, "admin", "tls-off");
+	run_begin(&run, "tls-required", "tls-off");
 	run.fake.meddle = move_once;
 	fake_fault(&run.fake, (struct fault){FAULT_LOSE, FAULT_BATCH, -ENOBUFS, 1});
 	run_it(&run);
@@ -332,14 +492,14 @@ static void test_refused(void **state)
 	struct run run;
 
 	(void)state;
-	run_begin(&run, "admin", NULL);
+	run_begin(&run, "tls-required", NULL);
 	run.fake.refusals[run.fake.refusal_count++] =
 		(struct scripted_refusal){.index = 2, .code = -ENOMEM, .text = "no room"};
 	run_it(&run);
 	assert_int_equal(run.code, -ENOMEM);
 	assert_string_equal(
 		run.err.message, "the kernel refused the counter refused_source: Cannot allocate memory: no room");
-	assert_string_equal(run.err.file, "tests/golden/ruleset/admin.conf");
+	assert_string_equal(run.err.file, "tests/golden/ruleset/tls-required.conf");
 	assert_int_equal(run.err.line, 3);
 	assert_int_equal(run.err.stage, ERR_COMMIT);
 	assert_int_equal(run.fake.batches, 1);
@@ -364,7 +524,7 @@ static void test_unread(void **state)
 	struct transport transport;
 
 	(void)state;
-	run_begin(&run, "admin", NULL);
+	run_begin(&run, "tls-required", NULL);
 	nft_close(run.r.nft);
 	transport = fake_transport(&run.fake);
 	transport.send = send_then_die;
@@ -384,6 +544,10 @@ int main(void)
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_prepare),
+		cmocka_unit_test(test_prepare_refused),
+		cmocka_unit_test(test_heal),
+		cmocka_unit_test(test_heal_pairs),
 		cmocka_unit_test(test_contention),
 		cmocka_unit_test(test_done_by_others),
 		cmocka_unit_test(test_undone_by_others),
