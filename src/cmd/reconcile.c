@@ -184,13 +184,22 @@ int reconcile(struct reconcile *r, struct err *err)
 	return -EAGAIN;
 }
 
+/* What only adds has nothing to clean up. */
+static bool deletes_something(const struct changeset *changes)
+{
+	for (size_t i = 0; i < changes->count; i++)
+		if (changes->changes[i].kind != CHANGE_ADD)
+			return true;
+	return false;
+}
+
 /*
  * The kernel lets whoever closes the socket wait for its cleaning (5 to 20 ms after a deletion), but the result is told
  * already: the wait is left to a child that does nothing else. The socket is released by whoever lets it go last.
  */
 static void close_behind(struct reconcile *r)
 {
-	pid_t child = r->applied ? fork() : -1;
+	pid_t child = r->applied && deletes_something(r->changes) ? fork() : -1;
 
 	if (child == 0) {
 		/* Whoever reads our output waits for its end: let go of it at once. */
@@ -205,10 +214,10 @@ static void close_behind(struct reconcile *r)
 
 void reconcile_done(struct reconcile *r)
 {
+	close_behind(r);
 	forget_first(r);
 	changeset_free(r->changes);
 	ruleset_free(r->before.ruleset);
-	close_behind(r);
 	r->changes = NULL;
 	r->before.ruleset = NULL;
 	r->nft = NULL;
