@@ -46,6 +46,9 @@ char *mem_format(const char *format, ...) _printf_(1, 2);
 		}                                                                                                      \
 	} while (0)
 
+/* Equal texts, or both NULL. */
+bool same_string(const char *a, const char *b);
+
 /* Text that grows. `data` is NULL or ends with NUL; free with text_done(). */
 struct text {
 	char *data;

@@ -72,6 +72,11 @@ char *mem_format(const char *format, ...)
 	return result;
 }
 
+bool same_string(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static void text_reserve(struct text *text, size_t more)
 {
 	size_t need = text->length + more + 1;

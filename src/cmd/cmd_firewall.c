@@ -25,6 +25,19 @@ static int report_changes(const struct options *options, const struct reconcile 
 	return finish_output(options, !r->write && r->changes->count ? EXIT_DIFFERS : EXIT_CONFORMING);
 }
 
+/* `environment` is NULL where all is to go. Ends the reconciliation. */
+static int reconcile_and_report(const struct options *options, struct reconcile *r, const char *environment)
+{
+	struct err err = {0};
+	int code = reconcile(r, &err);
+	int status;
+
+	progress_end(r->progress);
+	status = code < 0 ? fail(options, &err, NULL) : report_changes(options, r, environment);
+	reconcile_done(r);
+	return status;
+}
+
 static int run(const struct options *options, bool write)
 {
 	const struct environment *environment;
@@ -32,7 +45,6 @@ static int run(const struct options *options, bool write)
 	struct progress progress;
 	struct reconcile r = {.write = write, .progress = &progress};
 	struct ruleset *expected;
-	struct err err = {0};
 	int status;
 
 	progress_begin(&progress, options);
@@ -43,14 +55,7 @@ static int run(const struct options *options, bool write)
 	expected = ruleset_compile(policy, environment, (uint64_t)time(NULL));
 	r.expected = expected;
 	r.policy = policy;
-	if (reconcile(&r, &err) < 0) {
-		progress_end(&progress);
-		status = fail(options, &err, NULL);
-	} else {
-		progress_end(&progress);
-		status = report_changes(options, &r, environment->name);
-	}
-	reconcile_done(&r);
+	status = reconcile_and_report(options, &r, environment->name);
 	ruleset_free(expected);
 	policy_free(policy);
 	return status;
@@ -71,18 +76,10 @@ int command_remove(const struct options *options)
 	struct ruleset *nothing = ruleset_new();
 	struct progress progress;
 	struct reconcile r = {.write = !options->dry_run, .expected = nothing, .progress = &progress};
-	struct err err = {0};
 	int status;
 
 	progress_begin(&progress, options);
-	if (reconcile(&r, &err) < 0) {
-		progress_end(&progress);
-		status = fail(options, &err, NULL);
-	} else {
-		progress_end(&progress);
-		status = report_changes(options, &r, NULL);
-	}
-	reconcile_done(&r);
+	status = reconcile_and_report(options, &r, NULL);
 	ruleset_free(nothing);
 	return status;
 }
@@ -108,14 +105,6 @@ static const char *why_not_in_force(const struct ruleset *observed)
 	return NULL;
 }
 
-static bool has_environment(const struct policy *policy, const char *name)
-{
-	for (size_t i = 0; name && i < policy->environment_count; i++)
-		if (strcmp(policy->environments[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 /* Compares with the policy where there is one: "in force" alone would stay green while a rule is missing. */
 static int compare(const struct options *options, struct report_status *report, struct policy **policy, struct err *err,
 	struct diagnostics *diagnostics)
@@ -133,7 +122,7 @@ static int compare(const struct options *options, struct report_status *report, 
 	if (policy_load(options->policy, policy, diagnostics, err) < 0)
 		return -err->code;
 	/* Which environment is right? The one in force, unless somebody says otherwise. */
-	if (!name && has_environment(*policy, report->observed->environment))
+	if (!name && report->observed->environment && policy_environment(*policy, report->observed->environment, NULL))
 		name = report->observed->environment;
 	environment = policy_environment(*policy, name, err);
 	if (!environment)

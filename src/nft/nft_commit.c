@@ -159,7 +159,8 @@ static void hint(const struct refusals *refusals, int code)
 {
 	struct err *err = refusals->err;
 
-	if (code == EPERM && refusals->changeset->observed->present && refusals->changeset->observed->flags & 2)
+	if (code == EPERM && refusals->changeset->observed->present &&
+		refusals->changeset->observed->flags & NFT_TABLE_F_OWNER)
 		err_hint(err, "another process owns the table (flag owner): stop it, or let it write the table itself");
 	else if (code == EPERM)
 		err_hint(err, "run as root, or with CAP_NET_ADMIN in this network namespace");

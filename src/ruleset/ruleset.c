@@ -173,11 +173,6 @@ const struct chain *ruleset_chain(const struct ruleset *ruleset, const char *nam
 	return NULL;
 }
 
-static bool same_string(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 bool term_equal(const struct term *a, const struct term *b)
 {
 	if (a->kind != b->kind)

@@ -77,9 +77,7 @@ static bool same_shape(const struct set *a, const struct set *b)
 
 static bool same_target(const struct target *a, const struct target *b)
 {
-	if (a->verdict != b->verdict || !a->chain != !b->chain)
-		return false;
-	return !a->chain || strcmp(a->chain, b->chain) == 0;
+	return a->verdict == b->verdict && same_string(a->chain, b->chain);
 }
 
 static struct change *add_element(struct changeset *changeset, enum change_kind kind, const struct set *expected,
@@ -224,11 +222,6 @@ struct alignment {
 	const struct chain *expected;
 	const struct chain *observed;
 };
-
-static bool same_string(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
 
 static bool same_rule(const struct alignment *a, size_t expected, size_t observed)
 {
