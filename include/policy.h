@@ -71,7 +71,14 @@ struct service {
 	char *flagfile; /* default "/etc/dragonfly/dragonfly.conf" */
 	char *unit;	/* default "dragonfly.service" */
 	uint32_t flagfile_origin, unit_origin;
+	/* Bits of the conntrack label that the table uses, from this one on: see ruleset.h. Default 100. */
+	uint16_t conntrack_label;
+	/* The NFLOG group that refused packets are sent to. Default 6379. */
+	uint16_t log_group;
+	uint32_t conntrack_label_origin, log_group_origin;
 };
+
+#define POLICY_LABEL_BITS 5u /* how many bits of the label the table uses, of 128 */
 
 struct environment {
 	char *name;
@@ -90,7 +97,9 @@ struct environment {
 	struct source_list admin_bind;	      /* not given: as bind */
 	uint32_t max_connections_per_source;  /* default 0 = no limit */
 	uint32_t new_connections_per_second;  /* default 0 = no limit */
-	uint32_t max_connections_origin, new_connections_origin;
+	/* Limits count all addresses of an IPv6 prefix of this length as one source. 1 to 128, default 64. */
+	uint32_t ipv6_source_prefix;
+	uint32_t max_connections_origin, new_connections_origin, ipv6_source_prefix_origin;
 };
 
 /* A piece of the spliced text: its lines from `start` on are lines of `file` from `file_line` on. */

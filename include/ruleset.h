@@ -26,6 +26,31 @@ struct environment;
  * (measured: 90,000 intervals take 330 ms in one set and 53 ms in sixteen). */
 #define RULESET_PART_LIMIT 2048u
 
+/* Why a packet is refused. Each has a counter "refused_NAME", a chain "refuse_NAME", a log prefix, and its number in
+ * the sets of refused sources. The numbers stay, since other versions read them. */
+enum reason {
+	REASON_NONE,
+	REASON_SOURCE,
+	REASON_ADDRESS,
+	REASON_CLOSED,
+	REASON_STATE,
+	REASON_LOOPBACK,
+	REASON_PLAINTEXT,
+	REASON_CONNECTIONS,
+	REASON_RATE,
+	REASON_COUNT,
+};
+
+/* "source" and "no list of the policy names the source"; NULL for REASON_NONE and numbers that are no reason. Static.
+ */
+const char *reason_name(unsigned int reason);
+const char *reason_text(unsigned int reason);
+/* REASON_NONE where the name is none. */
+enum reason reason_find(const char *name);
+
+/* In front of the reason's name in the prefix of a logged packet: "dflyguard source". */
+#define LOG_PREFIX "dflyguard "
+
 /* What a term looks at. The order is that of the table in ruleset.c. */
 enum selector {
 	SELECT_IIF,	 /* index of the interface that a packet came in by; 1 is lo in every namespace */

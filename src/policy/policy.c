@@ -176,6 +176,8 @@ static struct policy *policy_new(const char *path)
 		.port = 6379,
 		.flagfile = mem_string("/etc/dragonfly/dragonfly.conf"),
 		.unit = mem_string("dragonfly.service"),
+		.conntrack_label = 100,
+		.log_group = 6379,
 	};
 	return policy;
 }

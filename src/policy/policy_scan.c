@@ -42,6 +42,7 @@ static void *environment_new(struct reader *reader, const char *name, uint32_t l
 		.server = SERVER_EXPECTED,
 		.log = LOG_SAMPLED,
 		.routed = ROUTED_CONTAINERS,
+		.ipv6_source_prefix = 64,
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
 		lists[i]->v4.width = WIDTH_IPV4;

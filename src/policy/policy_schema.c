@@ -48,10 +48,10 @@ const char *routed_mode_name(enum routed_mode mode)
 		.name = option, .kind = form, .value = offsetof(struct type, member),                                  \
 		.origin = offsetof(struct type, member##_origin)                                                       \
 	}
-#define PORT(option, member, least)                                                                                    \
+#define PORT(option, member, least, most)                                                                              \
 	{                                                                                                              \
 		.name = option, .kind = OPTION_PORT, .value = offsetof(struct service, member),                        \
-		.origin = offsetof(struct service, member##_origin), .minimum = (least), .maximum = 65535              \
+		.origin = offsetof(struct service, member##_origin), .minimum = (least), .maximum = (most)             \
 	}
 #define LIST(type, option, form, member)                                                                               \
 	{                                                                                                              \
@@ -64,10 +64,10 @@ const char *routed_mode_name(enum routed_mode mode)
 		.origin = offsetof(struct environment, member##_origin), .words = member##_words,                      \
 		.word_count = ARRAY_SIZE(member##_words)                                                               \
 	}
-#define COUNT(option, member, origin_member, most)                                                                     \
+#define COUNT(option, member, origin_member, least, most)                                                              \
 	{                                                                                                              \
 		.name = option, .kind = OPTION_COUNT, .value = offsetof(struct environment, member),                   \
-		.origin = offsetof(struct environment, origin_member), .maximum = (most)                               \
+		.origin = offsetof(struct environment, origin_member), .minimum = (least), .maximum = (most)           \
 	}
 
 static const struct option_schema top_options[] = {
@@ -75,12 +75,14 @@ static const struct option_schema top_options[] = {
 };
 
 static const struct option_schema service_options[] = {
-	PORT("port", port, 1),
-	PORT("tls_port", tls_port, 0),
-	PORT("admin_port", admin_port, 0),
-	PORT("memcached_port", memcached_port, 0),
+	PORT("port", port, 1, 65535),
+	PORT("tls_port", tls_port, 0, 65535),
+	PORT("admin_port", admin_port, 0, 65535),
+	PORT("memcached_port", memcached_port, 0, 65535),
 	TEXT(service, "flagfile", OPTION_PATH, flagfile),
 	TEXT(service, "unit", OPTION_UNIT, unit),
+	PORT("conntrack_label", conntrack_label, 0, 128 - POLICY_LABEL_BITS),
+	PORT("log_group", log_group, 0, 65535),
 };
 
 static const struct option_schema network_options[] = {
@@ -96,8 +98,9 @@ static const struct option_schema environment_options[] = {
 	LIST(environment, "admin_bind", OPTION_ADDRESSES, admin_bind),
 	CHOICE("loopback", loopback),
 	CHOICE("admin_tls", admin_tls),
-	COUNT("max_connections_per_source", max_connections_per_source, max_connections_origin, 1000000),
-	COUNT("new_connections_per_second", new_connections_per_second, new_connections_origin, 1000000),
+	COUNT("max_connections_per_source", max_connections_per_source, max_connections_origin, 0, 1000000),
+	COUNT("new_connections_per_second", new_connections_per_second, new_connections_origin, 0, 1000000),
+	COUNT("ipv6_source_prefix", ipv6_source_prefix, ipv6_source_prefix_origin, 1, 128),
 	CHOICE("server", server),
 	CHOICE("log", log),
 	CHOICE("routed", routed),

@@ -29,6 +29,40 @@ const struct selector_info *selector_info(enum selector selector)
 	return &selectors[selector];
 }
 
+static const struct {
+	const char *name;
+	const char *text;
+} reasons[] = {
+	[REASON_SOURCE] = {"source", "no list of the policy names the source"},
+	[REASON_ADDRESS] = {"address", "the destination is not in bind"},
+	[REASON_CLOSED] = {"closed", "the port is closed by the policy's tls option"},
+	[REASON_STATE] = {"state", "connection tracking calls it invalid or untracked"},
+	[REASON_LOOPBACK] = {"loopback", "from this host, which the policy's loopback option forbids"},
+	[REASON_PLAINTEXT] = {"plaintext", "what the client sent first is not a TLS ClientHello"},
+	[REASON_CONNECTIONS] = {"connections", "the source has max_connections_per_source open"},
+	[REASON_RATE] = {"rate", "the source is over new_connections_per_second"},
+};
+
+_Static_assert(ARRAY_SIZE(reasons) == REASON_COUNT, "each reason has a row");
+
+const char *reason_name(unsigned int reason)
+{
+	return reason < REASON_COUNT ? reasons[reason].name : NULL;
+}
+
+const char *reason_text(unsigned int reason)
+{
+	return reason < REASON_COUNT ? reasons[reason].text : NULL;
+}
+
+enum reason reason_find(const char *name)
+{
+	for (unsigned int i = REASON_NONE + 1; i < REASON_COUNT; i++)
+		if (strcmp(reasons[i].name, name) == 0)
+			return (enum reason)i;
+	return REASON_NONE;
+}
+
 struct ruleset *ruleset_new(void)
 {
 	return mem_zero(1, sizeof(struct ruleset));
