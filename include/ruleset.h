@@ -66,7 +66,11 @@ enum selector {
 	SELECT_TCP_FLAGS,
 	SELECT_CT_STATE,       /* NF_CT_STATE_BIT()s; 0x40 = untracked, 0x01 = invalid */
 	SELECT_CT_STATUS,      /* enum ip_conntrack_status; 0x20 = dnat */
+	SELECT_CT_LABEL,       /* 128 bits, of which bit n has the value 2^n; only TEST_ANY_BIT of one bit */
 	SELECT_FIB_DADDR_TYPE, /* RTN_*; 2 = local */
+	SELECT_FIRST_BYTE, /* these three look at what TCP carries, from its beginning: where a packet carries less, */
+	SELECT_FIRST_VERSION, /* the rule does not apply. Byte 0; byte 2; bytes 0 to 5 */
+	SELECT_FIRST_BYTES,
 	SELECT_COUNT,
 };
 
@@ -75,7 +79,7 @@ enum layout { LAYOUT_NETWORK, LAYOUT_HOST, LAYOUT_STRING };
 
 struct selector_info {
 	const char *text;  /* as nft writes it */
-	unsigned int size; /* bytes in the register: 1, 2, 4 or 16 */
+	unsigned int size; /* bytes in the register: 1, 2, 4, 6 or 16 */
 	enum layout layout;
 };
 
@@ -87,6 +91,7 @@ enum test {
 	TEST_ANY_BIT,	   /* selected & mask != 0 */
 	TEST_NO_BIT,	   /* selected & mask == 0 */
 	TEST_MASKED_EQUAL, /* selected & mask == value */
+	TEST_AT_LEAST,	   /* selected >= value */
 };
 
 enum verdict { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_RETURN, VERDICT_JUMP, VERDICT_GOTO };
@@ -98,6 +103,36 @@ enum term_kind {
 	TERM_COUNTER,	   /* count the packet in counter `name` */
 	TERM_VERDICT,	   /* `verdict`, to chain `name` for jump and goto */
 	TERM_REJECT_RESET, /* drop the packet and answer with a TCP reset */
+	TERM_SET_LABEL,	   /* set the bits `value` of the connection's label; other bits stay */
+	TERM_TURN_RESET,   /* make the packet a reset (RST and ACK, no other flag), and let it go on */
+	TERM_LIMIT,	   /* go on at most `value` times a second, and `mask` times at once */
+	TERM_LOG,	   /* send the packet's first `mask` bytes to NFLOG group `value`, with prefix `name` */
+	TERM_UPDATE,	   /* `update` the element `key` of the dynamic set `name`; go on if that could be done and the
+			      set's meter says so */
+	TERM_KNOWN,	   /* go on if the element `key` is in the dynamic set `name` */
+};
+
+/* What identifies an element of a dynamic set. The source address is that of `selector` (SELECT_IP_SADDR or
+ * SELECT_IP6_SADDR), which says the family, too. */
+enum key {
+	KEY_NONE,	     /* not a dynamic set */
+	KEY_SOURCE,	     /* the source address & `mask`; no mask = all of it */
+	KEY_SOURCE_REASON,   /* the source address, and the constant `value` (enum reason) */
+	KEY_SOURCE_SEQUENCE, /* the source address, and the TCP sequence number of the segment's first byte */
+};
+
+enum update {
+	UPDATE_ADD,    /* add, where it is not there */
+	UPDATE_TOUCH,  /* add, or begin its time anew */
+	UPDATE_DELETE, /* take it out; go on only if it was there */
+};
+
+/* What a dynamic set keeps with each element, and what it says of an update. */
+enum meter {
+	METER_NONE,	   /* nothing: go on */
+	METER_COUNTER,	   /* packets and bytes: go on */
+	METER_CONNECTIONS, /* the connections that are open: go on if there are more than `meter_limit` */
+	METER_RATE,	   /* updates a second: go on if there are more than `meter_limit`, and `meter_burst` at once */
 };
 
 struct term {
@@ -106,6 +141,8 @@ struct term {
 	enum test test;
 	bool inverted;
 	enum verdict verdict;
+	enum key key;
+	enum update update;
 	struct value value; /* host order; LAYOUT_STRING: up to 16 bytes, the first in the highest byte of `hi` */
 	struct value mask;
 	char *name;
@@ -147,6 +184,14 @@ struct set {
 	char *name;
 	bool interval; /* ranges allowed (rbtree); else single values (hash) */
 	bool map;      /* maps to verdicts */
+	/* Not KEY_NONE: a dynamic set, which the rules fill. Its elements are state: never compared, and read by
+	 * nft_read_refused() alone. `elements.width` says the family. */
+	enum key key;
+	uint32_t size;	  /* dynamic: how many elements at most */
+	uint64_t timeout; /* dynamic: milliseconds that an element stays, 0 = for ever */
+	enum meter meter;
+	uint32_t meter_limit;
+	uint32_t meter_burst;
 	char *comment;
 	char *opaque; /* key type or flags that ours never have; NULL = none */
 	/* The kernel's elements were not plain pairs of first and last (see nft_decode.c): coverage is right, but a
@@ -234,6 +279,16 @@ void ruleset_unlabel(struct ruleset *ruleset);
  * time for the label. The result borrows nothing. Free with ruleset_free().
  */
 struct ruleset *ruleset_compile(const struct policy *policy, const struct environment *environment, uint64_t since);
+/* The bits of the conntrack label that the gate uses, counted from the policy's conntrack_label. Only set, never
+ * cleared; and only tested positively, so that bits of others do no harm. */
+enum label {
+	LABEL_JUDGE,	 /* the connection began with a SYN that the gate saw: what it says first is judged */
+	LABEL_CLEARED,	 /* it began with a ClientHello */
+	LABEL_REFUSED,	 /* it did not */
+	LABEL_ADMITTED,	 /* its limits were asked */
+	LABEL_HANDSHAKE, /* the sequence number of its first byte is known: see set unjudged_v4 */
+};
+
 /* The number of intervals that name who may connect, over all lists. */
 size_t ruleset_source_count(const struct ruleset *ruleset);
 /* The name of the list that a set belongs to ("clients" for "clients_v4_10.0.0.0_9"), or NULL for a set that lists no

@@ -293,6 +293,22 @@ static bool is_register(const struct expression *expression, unsigned int type)
 	return number(expression, type, &reg) && (reg == NFT_REG_1 || reg == NFT_REG32_00);
 }
 
+static bool is_this_register(const struct expression *expression, unsigned int type, uint32_t wanted)
+{
+	uint32_t reg;
+
+	if (wanted == NFT_REG_1)
+		return is_register(expression, type);
+	return number(expression, type, &reg) && reg == wanted;
+}
+
+static bool is_one_bit(struct value value)
+{
+	uint64_t bits = value.hi ? value.hi : value.lo;
+
+	return bits && (bits & (bits - 1)) == 0 && !(value.hi && value.lo);
+}
+
 static bool is_verdict_register(const struct expression *expression, unsigned int type)
 {
 	uint32_t reg;
@@ -369,6 +385,19 @@ static bool decode_meta(const struct expression *expression, enum selector *ret)
 	}
 }
 
+static const uint32_t payload_load =
+	BIT(NFTA_PAYLOAD_DREG) | BIT(NFTA_PAYLOAD_BASE) | BIT(NFTA_PAYLOAD_OFFSET) | BIT(NFTA_PAYLOAD_LEN);
+
+/* Whether a payload expression is about these bytes. */
+static bool is_about(const struct expression *expression, uint32_t base, uint32_t offset, uint32_t length)
+{
+	uint32_t found[3];
+
+	return number(expression, NFTA_PAYLOAD_BASE, &found[0]) && number(expression, NFTA_PAYLOAD_OFFSET, &found[1]) &&
+	       number(expression, NFTA_PAYLOAD_LEN, &found[2]) && found[0] == base && found[1] == offset &&
+	       found[2] == length;
+}
+
 static bool decode_payload(const struct expression *expression, enum selector *ret)
 {
 	static const struct {
@@ -384,18 +413,15 @@ static bool decode_payload(const struct expression *expression, enum selector *r
 		{NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, SELECT_TCP_SPORT},
 		{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, SELECT_TCP_DPORT},
 		{NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, SELECT_TCP_FLAGS},
+		{NFT_PAYLOAD_INNER_HEADER, 0, 1, SELECT_FIRST_BYTE},
+		{NFT_PAYLOAD_INNER_HEADER, 2, 1, SELECT_FIRST_VERSION},
+		{NFT_PAYLOAD_INNER_HEADER, 0, 6, SELECT_FIRST_BYTES},
 	};
-	uint32_t base;
-	uint32_t offset;
-	uint32_t length;
 
-	if (!has_only(expression, BIT(NFTA_PAYLOAD_DREG) | BIT(NFTA_PAYLOAD_BASE) | BIT(NFTA_PAYLOAD_OFFSET) |
-					  BIT(NFTA_PAYLOAD_LEN)) ||
-		!is_register(expression, NFTA_PAYLOAD_DREG) || !number(expression, NFTA_PAYLOAD_BASE, &base) ||
-		!number(expression, NFTA_PAYLOAD_OFFSET, &offset) || !number(expression, NFTA_PAYLOAD_LEN, &length))
+	if (!has_only(expression, payload_load) || !is_register(expression, NFTA_PAYLOAD_DREG))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		if (known[i].base != base || known[i].offset != offset || known[i].length != length)
+		if (!is_about(expression, known[i].base, known[i].offset, known[i].length))
 			continue;
 		*ret = known[i].selector;
 		return true;
@@ -414,6 +440,8 @@ static bool decode_ct(const struct expression *expression, enum selector *ret)
 		*ret = SELECT_CT_STATE;
 	else if (key == NFT_CT_STATUS)
 		*ret = SELECT_CT_STATUS;
+	else if (key == NFT_CT_LABELS)
+		*ret = SELECT_CT_LABEL;
 	else
 		return false;
 	return true;
@@ -450,20 +478,19 @@ static struct value register_value(enum selector selector, const uint8_t *bytes)
 {
 	const struct selector_info *info = selector_info(selector);
 	uint8_t wide[16] = {0};
-	uint32_t host;
 
-	if (info->layout == LAYOUT_HOST) {
-		memcpy(&host, bytes, sizeof(host));
-		return (struct value){0, host};
+	for (unsigned int i = 0; i < info->size; i++) {
+		bool swapped = info->layout == LAYOUT_HOST && htobe16(1) != 1;
+
+		wide[swapped ? sizeof(wide) - 1 - i : sizeof(wide) - info->size + i] = bytes[i];
 	}
-	memcpy(wide + sizeof(wide) - info->size, bytes, info->size);
 	return value_from_bytes(WIDTH_IPV6, wide);
 }
 
-static bool decode_mask(const struct expression *expression, const struct selector_info *info, const uint8_t **ret)
+/* reg 1 = ( reg 1 & MASK ) ^ XOR, `size` bytes of each. */
+static bool decode_bitwise(
+	const struct expression *expression, uint32_t size, const uint8_t **ret_mask, const uint8_t **ret_xor)
 {
-	static const uint8_t zero[16];
-	const uint8_t *xor_bytes;
 	uint32_t length;
 	uint32_t operation = 0;
 
@@ -471,12 +498,19 @@ static bool decode_mask(const struct expression *expression, const struct select
 	       has_only(expression, BIT(NFTA_BITWISE_SREG) | BIT(NFTA_BITWISE_DREG) | BIT(NFTA_BITWISE_LEN) |
 					    BIT(NFTA_BITWISE_MASK) | BIT(NFTA_BITWISE_XOR) | BIT(NFTA_BITWISE_OP)) &&
 	       is_register(expression, NFTA_BITWISE_SREG) && is_register(expression, NFTA_BITWISE_DREG) &&
-	       number(expression, NFTA_BITWISE_LEN, &length) && length == info->size &&
+	       number(expression, NFTA_BITWISE_LEN, &length) && length == size &&
 	       (!expression->table[NFTA_BITWISE_OP] ||
 		       (number(expression, NFTA_BITWISE_OP, &operation) && operation == NFT_BITWISE_BOOL)) &&
-	       data_value(expression->table[NFTA_BITWISE_MASK], info->size, ret) &&
-	       data_value(expression->table[NFTA_BITWISE_XOR], info->size, &xor_bytes) &&
-	       memcmp(xor_bytes, zero, info->size) == 0;
+	       data_value(expression->table[NFTA_BITWISE_MASK], size, ret_mask) &&
+	       data_value(expression->table[NFTA_BITWISE_XOR], size, ret_xor);
+}
+
+static bool decode_mask(const struct expression *expression, uint32_t size, const uint8_t **ret)
+{
+	static const uint8_t zero[16];
+	const uint8_t *xor_bytes;
+
+	return decode_bitwise(expression, size, ret, &xor_bytes) && memcmp(xor_bytes, zero, size) == 0;
 }
 
 static bool decode_compare(const struct expression *expression, const struct selector_info *info,
@@ -521,14 +555,19 @@ static size_t decode_selected(const struct expression *list, size_t count, struc
 	info = selector_info(term->selector);
 	if (decode_lookup(&list[1], term, ret_name))
 		return 2;
-	if (decode_mask(&list[1], info, &mask))
+	if (decode_mask(&list[1], info->size, &mask))
 		next = 2;
 	if (next >= count || !decode_compare(&list[next], info, &comparison, &bytes))
 		return 0;
-	if (comparison != NFT_CMP_EQ && comparison != NFT_CMP_NEQ)
-		return 0;
 	term->kind = TERM_TEST;
 	term->value = register_value(term->selector, bytes);
+	/* The kernel compares bytes from the left, which is the order of numbers only in network order. */
+	if (comparison == NFT_CMP_GTE && !mask && info->layout == LAYOUT_NETWORK) {
+		term->test = TEST_AT_LEAST;
+		return 2;
+	}
+	if (comparison != NFT_CMP_EQ && comparison != NFT_CMP_NEQ)
+		return 0;
 	if (!mask) {
 		term->test = comparison == NFT_CMP_EQ ? TEST_EQUAL : TEST_NOT_EQUAL;
 		return 2;
@@ -539,7 +578,211 @@ static size_t decode_selected(const struct expression *list, size_t count, struc
 	if (comparison == NFT_CMP_NEQ && !zero)
 		return 0;
 	term->test = comparison == NFT_CMP_NEQ ? TEST_ANY_BIT : zero ? TEST_NO_BIT : TEST_MASKED_EQUAL;
+	/* A label has words for one bit, nothing else. */
+	if (term->selector == SELECT_CT_LABEL && (term->test != TEST_ANY_BIT || !is_one_bit(term->mask)))
+		return 0;
 	return 3;
+}
+
+/* immediate reg `to` BYTES */
+static bool decode_immediate(const struct expression *expression, uint32_t to, size_t size, const uint8_t **ret)
+{
+	return is_named(expression, "immediate") &&
+	       has_only(expression, BIT(NFTA_IMMEDIATE_DREG) | BIT(NFTA_IMMEDIATE_DATA)) &&
+	       is_this_register(expression, NFTA_IMMEDIATE_DREG, to) &&
+	       data_value(expression->table[NFTA_IMMEDIATE_DATA], size, ret);
+}
+
+/* The twin of load_key() in nft_encode.c. Returns how many expressions the key takes, 0 where it is none. */
+static size_t decode_key(const struct expression *list, size_t count, struct term *term)
+{
+	const uint8_t *bytes;
+	uint32_t constant;
+	uint32_t second;
+
+	if (count < 2 || !decode_load(&list[0], &term->selector))
+		return 0;
+	if (term->selector == SELECT_IP_SADDR)
+		second = NFT_REG32_01;
+	else if (term->selector == SELECT_IP6_SADDR)
+		second = NFT_REG_2;
+	else
+		return 0;
+	if (decode_immediate(&list[1], second, sizeof(constant), &bytes)) {
+		memcpy(&constant, bytes, sizeof(constant));
+		term->key = KEY_SOURCE_REASON;
+		term->value = (struct value){0, constant};
+		return 2;
+	}
+	if (is_named(&list[1], "payload") && has_only(&list[1], payload_load) &&
+		is_this_register(&list[1], NFTA_PAYLOAD_DREG, second) &&
+		is_about(&list[1], NFT_PAYLOAD_TRANSPORT_HEADER, 4, 4)) {
+		term->key = KEY_SOURCE_SEQUENCE;
+		return 2;
+	}
+	term->key = KEY_SOURCE;
+	if (!decode_mask(&list[1], selector_info(term->selector)->size, &bytes))
+		return 1;
+	term->mask = register_value(term->selector, bytes);
+	/* No mask at all is written without one. */
+	return value_compare(term->mask, value_zero()) ? 2 : 0;
+}
+
+static bool decode_dynset(const struct expression *expression, struct term *term, const char **ret_name)
+{
+	uint32_t operation;
+	uint32_t flags = 0;
+	uint64_t timeout = 0;
+
+	if (!is_named(expression, "dynset") ||
+		!has_only(expression, BIT(NFTA_DYNSET_SET_NAME) | BIT(NFTA_DYNSET_SET_ID) | BIT(NFTA_DYNSET_OP) |
+					      BIT(NFTA_DYNSET_SREG_KEY) | BIT(NFTA_DYNSET_TIMEOUT) |
+					      BIT(NFTA_DYNSET_PAD) | BIT(NFTA_DYNSET_FLAGS)) ||
+		!is_register(expression, NFTA_DYNSET_SREG_KEY) || !number(expression, NFTA_DYNSET_OP, &operation))
+		return false;
+	if ((expression->table[NFTA_DYNSET_FLAGS] && !number(expression, NFTA_DYNSET_FLAGS, &flags)) ||
+		(expression->table[NFTA_DYNSET_TIMEOUT] &&
+			!netlink_u64(expression->table[NFTA_DYNSET_TIMEOUT], &timeout)) ||
+		flags || timeout)
+		return false;
+	*ret_name = netlink_string(expression->table[NFTA_DYNSET_SET_NAME]);
+	term->kind = TERM_UPDATE;
+	switch (operation) {
+	case NFT_DYNSET_OP_ADD:
+		term->update = UPDATE_ADD;
+		break;
+	case NFT_DYNSET_OP_UPDATE:
+		term->update = UPDATE_TOUCH;
+		break;
+	case NFT_DYNSET_OP_DELETE:
+		term->update = UPDATE_DELETE;
+		break;
+	default:
+		return false;
+	}
+	return *ret_name;
+}
+
+/* A key and what is done with it in a dynamic set. A plain source that is looked up is decode_selected()'s. */
+static size_t decode_element_use(const struct expression *list, size_t count, struct term *term, const char **ret_name)
+{
+	size_t next = decode_key(list, count, term);
+
+	if (next == 0 || next >= count)
+		return 0;
+	if (decode_dynset(&list[next], term, ret_name))
+		return next + 1;
+	if (term->key == KEY_SOURCE || !decode_lookup(&list[next], term, ret_name) || term->kind != TERM_LOOKUP ||
+		term->inverted)
+		return 0;
+	term->kind = TERM_KNOWN;
+	return next + 1;
+}
+
+/* immediate reg 1 BITS, ct set label with reg 1 */
+static size_t decode_set_label(const struct expression *list, size_t count, struct term *term)
+{
+	const uint8_t *bytes;
+	uint32_t key;
+
+	if (count < 2 || !decode_immediate(&list[0], NFT_REG_1, selector_info(SELECT_CT_LABEL)->size, &bytes) ||
+		!is_named(&list[1], "ct") || !has_only(&list[1], BIT(NFTA_CT_SREG) | BIT(NFTA_CT_KEY)) ||
+		!is_register(&list[1], NFTA_CT_SREG) || !number(&list[1], NFTA_CT_KEY, &key) || key != NFT_CT_LABELS)
+		return 0;
+	term->kind = TERM_SET_LABEL;
+	term->value = register_value(SELECT_CT_LABEL, bytes);
+	return is_one_bit(term->value) ? 2 : 0;
+}
+
+/* The twin of encode_turn_reset() in nft_encode.c. */
+static size_t decode_turn_reset(const struct expression *list, size_t count, struct term *term)
+{
+	static const uint8_t keep[] = {0xff, 0x00};
+	static const uint8_t flags[] = {0x00, 0x14};
+	const uint8_t *mask;
+	const uint8_t *xor_bytes;
+	uint32_t checksum[3] = {0};
+
+	if (count < 3 || !is_named(&list[0], "payload") || !has_only(&list[0], payload_load) ||
+		!is_register(&list[0], NFTA_PAYLOAD_DREG) ||
+		!is_about(&list[0], NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, TCP_FLAGS_LENGTH) ||
+		!decode_bitwise(&list[1], sizeof(keep), &mask, &xor_bytes) || memcmp(mask, keep, sizeof(keep)) != 0 ||
+		memcmp(xor_bytes, flags, sizeof(flags)) != 0)
+		return 0;
+	if (!is_named(&list[2], "payload") ||
+		!has_only(&list[2], BIT(NFTA_PAYLOAD_SREG) | BIT(NFTA_PAYLOAD_BASE) | BIT(NFTA_PAYLOAD_OFFSET) |
+					    BIT(NFTA_PAYLOAD_LEN) | BIT(NFTA_PAYLOAD_CSUM_TYPE) |
+					    BIT(NFTA_PAYLOAD_CSUM_OFFSET) | BIT(NFTA_PAYLOAD_CSUM_FLAGS)) ||
+		!is_register(&list[2], NFTA_PAYLOAD_SREG) ||
+		!is_about(&list[2], NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, TCP_FLAGS_LENGTH) ||
+		!number(&list[2], NFTA_PAYLOAD_CSUM_TYPE, &checksum[0]) ||
+		!number(&list[2], NFTA_PAYLOAD_CSUM_OFFSET, &checksum[1]) ||
+		(list[2].table[NFTA_PAYLOAD_CSUM_FLAGS] && !number(&list[2], NFTA_PAYLOAD_CSUM_FLAGS, &checksum[2])))
+		return 0;
+	term->kind = TERM_TURN_RESET;
+	return checksum[0] == NFT_PAYLOAD_CSUM_INET && checksum[1] == TCP_CHECKSUM_OFFSET && checksum[2] == 0 ? 3 : 0;
+}
+
+/* limit rate RATE/second burst BURST packets, with `flags` as they must be. */
+static bool decode_limit(const struct expression *expression, uint32_t flags, uint64_t *ret_rate, uint32_t *ret_burst)
+{
+	uint64_t unit;
+	uint32_t type;
+	uint32_t found;
+
+	return is_named(expression, "limit") &&
+	       has_only(expression, BIT(NFTA_LIMIT_RATE) | BIT(NFTA_LIMIT_UNIT) | BIT(NFTA_LIMIT_BURST) |
+					    BIT(NFTA_LIMIT_TYPE) | BIT(NFTA_LIMIT_FLAGS) | BIT(NFTA_LIMIT_PAD)) &&
+	       netlink_u64(expression->table[NFTA_LIMIT_RATE], ret_rate) &&
+	       netlink_u64(expression->table[NFTA_LIMIT_UNIT], &unit) && unit == 1 &&
+	       number(expression, NFTA_LIMIT_BURST, ret_burst) && number(expression, NFTA_LIMIT_TYPE, &type) &&
+	       type == NFT_LIMIT_PKTS && number(expression, NFTA_LIMIT_FLAGS, &found) && found == flags;
+}
+
+static bool decode_log(const struct expression *expression, struct term *term, const char **ret_name)
+{
+	const struct nlattr *group = expression->table[NFTA_LOG_GROUP];
+	uint32_t bytes = 0;
+
+	if (!is_named(expression, "log") ||
+		!has_only(expression, BIT(NFTA_LOG_PREFIX) | BIT(NFTA_LOG_GROUP) | BIT(NFTA_LOG_SNAPLEN)) || !group ||
+		mnl_attr_get_payload_len(group) != sizeof(uint16_t) ||
+		(expression->table[NFTA_LOG_SNAPLEN] && !number(expression, NFTA_LOG_SNAPLEN, &bytes)))
+		return false;
+	*ret_name = netlink_string(expression->table[NFTA_LOG_PREFIX]);
+	term->kind = TERM_LOG;
+	term->value = (struct value){0, be16toh(mnl_attr_get_u16(group))};
+	term->mask = (struct value){0, bytes};
+	return *ret_name;
+}
+
+/* What takes more than one expression, or one that is no verdict. */
+static size_t decode_terms(const struct expression *list, size_t count, struct term *term, const char **ret_name)
+{
+	static size_t (*const readers[])(const struct expression *, size_t, struct term *) = {
+		decode_set_label, decode_turn_reset};
+	uint64_t rate;
+	uint32_t burst;
+	size_t taken = decode_element_use(list, count, term, ret_name);
+
+	if (taken)
+		return taken;
+	*term = (struct term){0};
+	*ret_name = NULL;
+	taken = decode_selected(list, count, term, ret_name);
+	for (size_t i = 0; i < ARRAY_SIZE(readers) && !taken; i++) {
+		*term = (struct term){0};
+		*ret_name = NULL;
+		taken = readers[i](list, count, term);
+	}
+	if (taken)
+		return taken;
+	*term = (struct term){0};
+	if (decode_limit(&list[0], 0, &rate, &burst)) {
+		*term = (struct term){.kind = TERM_LIMIT, .value = {0, rate}, .mask = {0, burst}};
+		return 1;
+	}
+	return decode_log(&list[0], term, ret_name);
 }
 
 static bool decode_statement(const struct expression *expression, struct term *term, const char **ret_name)
@@ -629,7 +872,7 @@ static void decode_expressions(struct rule *rule, const struct nlattr *nest)
 	for (size_t i = 0; i < count;) {
 		struct term term = {0};
 		const char *name = NULL;
-		size_t taken = known ? decode_selected(&list[i], count - i, &term, &name) : 0;
+		size_t taken = known ? decode_terms(&list[i], count - i, &term, &name) : 0;
 
 		if (taken == 0) {
 			term = (struct term){0};
@@ -683,28 +926,91 @@ int decode_rule(struct ruleset *ruleset, const struct nlmsghdr *message)
 
 /* --- sets --- */
 
-static bool key_width(uint32_t type, uint32_t length, enum width *ret)
+/* What a set may be keyed by. The type's number matters to nft alone, but a wrong one would be shown wrongly. */
+static bool decode_set_key(struct set *set, bool dynamic, uint32_t type, uint32_t length)
 {
-	static const struct {
-		uint32_t type;
-		uint32_t length;
-		enum width width;
-	} known[] = {
-		{DATATYPE_IPV4, 4, WIDTH_IPV4}, {DATATYPE_IPV6, 16, WIDTH_IPV6}, {DATATYPE_SERVICE, 2, WIDTH_PORT}};
+	static const enum width widths[] = {WIDTH_PORT, WIDTH_IPV4, WIDTH_IPV6};
+	static const enum key keys[] = {KEY_NONE, KEY_SOURCE, KEY_SOURCE_REASON, KEY_SOURCE_SEQUENCE};
 
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		if (known[i].length != length || known[i].type != type)
-			continue;
-		*ret = known[i].width;
-		return true;
-	}
+	for (size_t w = 0; w < ARRAY_SIZE(widths); w++)
+		for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
+			struct set wanted = {.elements.width = widths[w], .key = keys[k]};
+			struct set_key key = set_key(&wanted);
+
+			if (dynamic != (keys[k] != KEY_NONE) || (dynamic && widths[w] == WIDTH_PORT) ||
+				key.type != type || key.length != length)
+				continue;
+			set->elements.width = widths[w];
+			set->key = keys[k];
+			return true;
+		}
 	return false;
 }
 
-/* A set's description: the size it is limited to, and the fields of a concatenation. Ours have neither. */
-static bool is_plain_description(const struct nlattr *nest)
+/* A set's description: the size it is limited to, and the fields of a concatenation, which ours do not have. */
+static bool decode_description(const struct nlattr *nest, uint32_t *ret_size)
 {
-	return !nest || mnl_attr_get_payload_len(nest) == 0;
+	const struct nlattr *table[NFTA_SET_DESC_MAX + 1];
+
+	if (!nest || mnl_attr_get_payload_len(nest) == 0)
+		return true;
+	return netlink_nest(nest, table, ARRAY_SIZE(table)) && !table[NFTA_SET_DESC_CONCAT] &&
+	       netlink_u32(table[NFTA_SET_DESC_SIZE], ret_size);
+}
+
+static bool decode_meter(struct set *set, const struct nlattr *nest)
+{
+	const struct nlattr *table[NFTA_EXPR_MAX + 1];
+	struct expression expression = {0};
+	uint64_t rate;
+	uint32_t flags;
+
+	if (!nest)
+		return true;
+	if (!netlink_nest(nest, table, ARRAY_SIZE(table)) || !table[NFTA_EXPR_NAME] || !table[NFTA_EXPR_DATA] ||
+		!netlink_nest(table[NFTA_EXPR_DATA], expression.table, EXPRESSION_ATTRIBUTES))
+		return false;
+	expression.name = netlink_string(table[NFTA_EXPR_NAME]);
+	if (!expression.name)
+		return false;
+	if (is_named(&expression, "counter")) {
+		set->meter = METER_COUNTER;
+		return has_only(
+			&expression, BIT(NFTA_COUNTER_BYTES) | BIT(NFTA_COUNTER_PACKETS) | BIT(NFTA_COUNTER_PAD));
+	}
+	if (is_named(&expression, "connlimit")) {
+		set->meter = METER_CONNECTIONS;
+		return has_only(&expression, BIT(NFTA_CONNLIMIT_COUNT) | BIT(NFTA_CONNLIMIT_FLAGS)) &&
+		       number(&expression, NFTA_CONNLIMIT_COUNT, &set->meter_limit) &&
+		       number(&expression, NFTA_CONNLIMIT_FLAGS, &flags) && flags == NFT_CONNLIMIT_F_INV;
+	}
+	set->meter = METER_RATE;
+	if (!decode_limit(&expression, NFT_LIMIT_F_INV, &rate, &set->meter_burst) || rate > UINT32_MAX)
+		return false;
+	set->meter_limit = (uint32_t)rate;
+	return true;
+}
+
+/* What our sets may say of themselves. False: this one is not like ours. */
+static bool decode_shape(
+	struct set *set, const struct nlattr *const *table, uint32_t flags, uint32_t type, uint32_t length)
+{
+	bool dynamic = flags & NFT_SET_EVAL;
+	uint32_t data_type = 0;
+
+	if (flags & ~(uint32_t)(NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_EVAL | NFT_SET_TIMEOUT) ||
+		!decode_set_key(set, dynamic, type, length) || table[NFTA_SET_EXPRESSIONS] || table[NFTA_SET_OBJ_TYPE])
+		return false;
+	if ((flags & NFT_SET_MAP) &&
+		(!netlink_u32(table[NFTA_SET_DATA_TYPE], &data_type) || data_type != (uint32_t)NFT_DATA_VERDICT))
+		return false;
+	if (!dynamic)
+		return !(flags & NFT_SET_TIMEOUT) && !table[NFTA_SET_TIMEOUT] && !table[NFTA_SET_EXPR] &&
+		       decode_description(table[NFTA_SET_DESC], &set->size) && set->size == 0;
+	return !(flags & (NFT_SET_INTERVAL | NFT_SET_MAP)) && decode_description(table[NFTA_SET_DESC], &set->size) &&
+	       decode_meter(set, table[NFTA_SET_EXPR]) &&
+	       (!table[NFTA_SET_TIMEOUT] || netlink_u64(table[NFTA_SET_TIMEOUT], &set->timeout)) &&
+	       !(flags & NFT_SET_TIMEOUT) == !set->timeout;
 }
 
 int decode_set(struct ruleset *ruleset, const struct nlmsghdr *message)
@@ -713,10 +1019,7 @@ int decode_set(struct ruleset *ruleset, const struct nlmsghdr *message)
 	uint32_t flags = 0;
 	uint32_t type = 0;
 	uint32_t length = 0;
-	uint32_t data_type = 0;
-	enum width width = WIDTH_PORT;
 	struct set *set;
-	bool plain;
 
 	if (!message_attributes(message, table, ARRAY_SIZE(table)))
 		return -EBADMSG;
@@ -731,19 +1034,14 @@ int decode_set(struct ruleset *ruleset, const struct nlmsghdr *message)
 	/* Belongs to one rule, and goes with it. */
 	if (flags & NFT_SET_ANONYMOUS)
 		return 0;
-	plain = netlink_u32(table[NFTA_SET_KEY_TYPE], &type) && netlink_u32(table[NFTA_SET_KEY_LEN], &length) &&
-		key_width(type, length, &width) && !(flags & ~(uint32_t)(NFT_SET_INTERVAL | NFT_SET_MAP)) &&
-		is_plain_description(table[NFTA_SET_DESC]) && !table[NFTA_SET_EXPR] && !table[NFTA_SET_EXPRESSIONS] &&
-		!table[NFTA_SET_OBJ_TYPE] && !table[NFTA_SET_TIMEOUT];
-	if (flags & NFT_SET_MAP)
-		plain = plain && netlink_u32(table[NFTA_SET_DATA_TYPE], &data_type) &&
-			data_type == (uint32_t)NFT_DATA_VERDICT;
-	set = ruleset_add_set(ruleset, name, width);
+	netlink_u32(table[NFTA_SET_KEY_TYPE], &type);
+	netlink_u32(table[NFTA_SET_KEY_LEN], &length);
+	set = ruleset_add_set(ruleset, name, WIDTH_PORT);
 	set->interval = flags & NFT_SET_INTERVAL;
 	set->map = flags & NFT_SET_MAP;
 	netlink_u64(table[NFTA_SET_HANDLE], &set->handle);
 	set->comment = decode_comment(table[NFTA_SET_USERDATA], NFTNL_UDATA_SET_COMMENT);
-	if (!plain)
+	if (!decode_shape(set, table, flags, type, length))
 		set->opaque = mem_format("key type %u of %u bytes, flags 0x%x%s", type, length, flags,
 			table[NFTA_SET_TIMEOUT] ? ", with a timeout" : "");
 	return 0;

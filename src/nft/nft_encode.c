@@ -29,6 +29,9 @@
 
 /* The first data register, as nft uses it; the kernel answers with its number in units of 32 bits. */
 #define REGISTER NFT_REG_1
+/* The second part of a key, behind a source address: nft's choice, and the kernel's names for it. */
+#define REGISTER_BEHIND_IPV4 NFT_REG32_01
+#define REGISTER_BEHIND_IPV6 NFT_REG_2
 
 /* --- batch --- */
 
@@ -281,15 +284,20 @@ static void load_meta(struct nftnl_rule *rule, uint32_t key)
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_META_DREG, REGISTER);
 }
 
-/* payload load LENGTHb @ BASE header + OFFSET => reg 1 */
-static void load_payload(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t length)
+/* payload load LENGTHb @ BASE header + OFFSET => reg TO */
+static void load_payload_to(struct nftnl_rule *rule, uint32_t to, uint32_t base, uint32_t offset, uint32_t length)
 {
 	struct nftnl_expr *expression = add_expression(rule, "payload");
 
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_DREG, REGISTER);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_DREG, to);
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_BASE, base);
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_LEN, length);
+}
+
+static void load_payload(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t length)
+{
+	load_payload_to(rule, REGISTER, base, offset, length);
 }
 
 /* ct load KEY => reg 1 */
@@ -354,8 +362,20 @@ static void load_selector(struct nftnl_rule *rule, enum selector selector)
 	case SELECT_CT_STATUS:
 		load_ct(rule, NFT_CT_STATUS);
 		return;
+	case SELECT_CT_LABEL:
+		load_ct(rule, NFT_CT_LABELS);
+		return;
 	case SELECT_FIB_DADDR_TYPE:
 		load_fib(rule);
+		return;
+	case SELECT_FIRST_BYTE:
+		load_payload(rule, NFT_PAYLOAD_INNER_HEADER, 0, 1);
+		return;
+	case SELECT_FIRST_VERSION:
+		load_payload(rule, NFT_PAYLOAD_INNER_HEADER, 2, 1);
+		return;
+	case SELECT_FIRST_BYTES:
+		load_payload(rule, NFT_PAYLOAD_INNER_HEADER, 0, 6);
 		return;
 	case SELECT_COUNT:
 		break;
@@ -368,13 +388,13 @@ static uint32_t register_bytes(enum selector selector, struct value value, uint8
 {
 	const struct selector_info *info = selector_info(selector);
 	uint8_t wide[16];
-	uint32_t host;
 
 	switch (info->layout) {
 	case LAYOUT_HOST:
-		host = (uint32_t)value.lo;
-		memcpy(bytes, &host, sizeof(host));
-		return sizeof(host);
+		value_to_bytes(WIDTH_IPV6, value, wide);
+		for (unsigned int i = 0; i < info->size; i++)
+			bytes[i] = wide[htobe16(1) == 1 ? sizeof(wide) - info->size + i : sizeof(wide) - 1 - i];
+		return info->size;
 	case LAYOUT_NETWORK:
 	case LAYOUT_STRING:
 		value_to_bytes(WIDTH_IPV6, value, wide);
@@ -393,8 +413,8 @@ static void add_compare(struct nftnl_rule *rule, uint32_t comparison, const uint
 	nftnl_expr_set_data(expression, NFTNL_EXPR_CMP_DATA, bytes, size);
 }
 
-/* bitwise reg 1 = ( reg 1 & MASK ) ^ 0 */
-static void add_mask(struct nftnl_rule *rule, const uint8_t *mask, uint32_t size)
+/* bitwise reg 1 = ( reg 1 & MASK ) ^ XOR; NULL: ^ 0 */
+static void add_mask(struct nftnl_rule *rule, const uint8_t *mask, const uint8_t * xor, uint32_t size)
 {
 	static const uint8_t zero[16];
 	struct nftnl_expr *expression = add_expression(rule, "bitwise");
@@ -403,7 +423,7 @@ static void add_mask(struct nftnl_rule *rule, const uint8_t *mask, uint32_t size
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_DREG, REGISTER);
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_LEN, size);
 	nftnl_expr_set_data(expression, NFTNL_EXPR_BITWISE_MASK, mask, size);
-	nftnl_expr_set_data(expression, NFTNL_EXPR_BITWISE_XOR, zero, size);
+	nftnl_expr_set_data(expression, NFTNL_EXPR_BITWISE_XOR, xor? xor : zero, size);
 }
 
 static void encode_test(struct nftnl_rule *rule, const struct term *term)
@@ -414,10 +434,27 @@ static void encode_test(struct nftnl_rule *rule, const struct term *term)
 
 	register_bytes(term->selector, term->mask, mask);
 	load_selector(rule, term->selector);
-	if (term->test != TEST_EQUAL && term->test != TEST_NOT_EQUAL)
-		add_mask(rule, mask, size);
-	add_compare(rule, term->test == TEST_NOT_EQUAL || term->test == TEST_ANY_BIT ? NFT_CMP_NEQ : NFT_CMP_EQ, value,
-		size);
+	switch (term->test) {
+	case TEST_EQUAL:
+		add_compare(rule, NFT_CMP_EQ, value, size);
+		return;
+	case TEST_NOT_EQUAL:
+		add_compare(rule, NFT_CMP_NEQ, value, size);
+		return;
+	case TEST_AT_LEAST:
+		add_compare(rule, NFT_CMP_GTE, value, size);
+		return;
+	case TEST_ANY_BIT:
+		add_mask(rule, mask, NULL, size);
+		add_compare(rule, NFT_CMP_NEQ, value, size);
+		return;
+	case TEST_NO_BIT:
+	case TEST_MASKED_EQUAL:
+		add_mask(rule, mask, NULL, size);
+		add_compare(rule, NFT_CMP_EQ, value, size);
+		return;
+	}
+	abort();
 }
 
 static void encode_lookup(struct nftnl_rule *rule, const struct term *term)
@@ -432,6 +469,114 @@ static void encode_lookup(struct nftnl_rule *rule, const struct term *term)
 		nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
 	if (term->inverted)
 		nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+}
+
+/* immediate reg TO BYTES */
+static void add_immediate(struct nftnl_rule *rule, uint32_t to, const void *bytes, uint32_t size)
+{
+	struct nftnl_expr *expression = add_expression(rule, "immediate");
+
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_DREG, to);
+	nftnl_expr_set_data(expression, NFTNL_EXPR_IMM_DATA, bytes, size);
+}
+
+/* The parts of a key, one register behind the other. The twin of this is decode_key() in nft_decode.c. */
+static void load_key(struct nftnl_rule *rule, const struct term *term)
+{
+	bool ipv4 = term->selector == SELECT_IP_SADDR;
+	uint32_t second = ipv4 ? REGISTER_BEHIND_IPV4 : REGISTER_BEHIND_IPV6;
+	uint32_t constant = (uint32_t)term->value.lo;
+	uint8_t mask[16];
+
+	load_selector(rule, term->selector);
+	switch (term->key) {
+	case KEY_NONE:
+		break;
+	case KEY_SOURCE:
+		if (value_compare(term->mask, value_zero()) != 0)
+			add_mask(rule, mask, NULL, register_bytes(term->selector, term->mask, mask));
+		return;
+	case KEY_SOURCE_REASON:
+		/* A mark: in host order. */
+		add_immediate(rule, second, &constant, sizeof(constant));
+		return;
+	case KEY_SOURCE_SEQUENCE:
+		load_payload_to(rule, second, NFT_PAYLOAD_TRANSPORT_HEADER, 4, 4);
+		return;
+	}
+	abort();
+}
+
+static void encode_known(struct nftnl_rule *rule, const struct term *term)
+{
+	struct nftnl_expr *expression;
+
+	load_key(rule, term);
+	expression = add_expression(rule, "lookup");
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_SREG, REGISTER);
+	nftnl_expr_set_str(expression, NFTNL_EXPR_LOOKUP_SET, term->name);
+}
+
+static uint32_t update_operation(enum update update)
+{
+	switch (update) {
+	case UPDATE_ADD:
+		return NFT_DYNSET_OP_ADD;
+	case UPDATE_TOUCH:
+		return NFT_DYNSET_OP_UPDATE;
+	case UPDATE_DELETE:
+		return NFT_DYNSET_OP_DELETE;
+	}
+	abort();
+}
+
+static void encode_update(struct nftnl_rule *rule, const struct term *term)
+{
+	struct nftnl_expr *expression;
+
+	load_key(rule, term);
+	expression = add_expression(rule, "dynset");
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_SREG_KEY, REGISTER);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_OP, update_operation(term->update));
+	nftnl_expr_set_str(expression, NFTNL_EXPR_DYNSET_SET_NAME, term->name);
+}
+
+static void encode_set_label(struct nftnl_rule *rule, const struct term *term)
+{
+	struct nftnl_expr *expression;
+	uint8_t bytes[16];
+
+	add_immediate(rule, REGISTER, bytes, register_bytes(SELECT_CT_LABEL, term->value, bytes));
+	expression = add_expression(rule, "ct");
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_CT_KEY, NFT_CT_LABELS);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_CT_SREG, REGISTER);
+}
+
+/* Bytes 12 and 13 of the TCP header: its length stays, the flags become RST and ACK, and the checksum follows. */
+static void encode_turn_reset(struct nftnl_rule *rule)
+{
+	static const uint8_t keep[] = {0xff, 0x00};
+	static const uint8_t flags[] = {0x00, 0x14};
+	struct nftnl_expr *expression;
+
+	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, TCP_FLAGS_LENGTH);
+	add_mask(rule, keep, flags, sizeof(keep));
+	expression = add_expression(rule, "payload");
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_SREG, REGISTER);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_OFFSET, TCP_FLAGS_OFFSET);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_LEN, TCP_FLAGS_LENGTH);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_INET);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_CSUM_OFFSET, TCP_CHECKSUM_OFFSET);
+}
+
+static void fill_limit(struct nftnl_expr *expression, uint64_t rate, uint32_t burst, uint32_t flags)
+{
+	nftnl_expr_set_u64(expression, NFTNL_EXPR_LIMIT_RATE, rate);
+	nftnl_expr_set_u64(expression, NFTNL_EXPR_LIMIT_UNIT, 1); /* second */
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_LIMIT_BURST, burst);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_LIMIT_FLAGS, flags);
 }
 
 static uint32_t verdict_code(enum verdict verdict)
@@ -480,6 +625,28 @@ static void encode_term(struct nftnl_rule *rule, const struct term *term)
 		nftnl_expr_set_u32(expression, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
 		nftnl_expr_set_u8(expression, NFTNL_EXPR_REJECT_CODE, 0);
 		return;
+	case TERM_SET_LABEL:
+		encode_set_label(rule, term);
+		return;
+	case TERM_TURN_RESET:
+		encode_turn_reset(rule);
+		return;
+	case TERM_LIMIT:
+		fill_limit(add_expression(rule, "limit"), term->value.lo, (uint32_t)term->mask.lo, 0);
+		return;
+	case TERM_LOG:
+		expression = add_expression(rule, "log");
+		nftnl_expr_set_str(expression, NFTNL_EXPR_LOG_PREFIX, term->name);
+		nftnl_expr_set_u16(expression, NFTNL_EXPR_LOG_GROUP, (uint16_t)term->value.lo);
+		if (term->mask.lo)
+			nftnl_expr_set_u32(expression, NFTNL_EXPR_LOG_SNAPLEN, (uint32_t)term->mask.lo);
+		return;
+	case TERM_UPDATE:
+		encode_update(rule, term);
+		return;
+	case TERM_KNOWN:
+		encode_known(rule, term);
+		return;
 	}
 	abort();
 }
@@ -524,10 +691,91 @@ static void free_set(struct nftnl_set **set)
 	nftnl_set_free(*set);
 }
 
-void batch_add_set(struct batch *batch, const struct set *model, uint32_t id)
+struct set_key set_key(const struct set *set)
 {
 	static const uint32_t types[] = {
 		[WIDTH_PORT] = DATATYPE_SERVICE, [WIDTH_IPV4] = DATATYPE_IPV4, [WIDTH_IPV6] = DATATYPE_IPV6};
+	uint32_t type = types[set->elements.width];
+	uint32_t length = width_bits(set->elements.width) / 8;
+
+	switch (set->key) {
+	case KEY_NONE:
+	case KEY_SOURCE:
+		return (struct set_key){type, length};
+	case KEY_SOURCE_REASON:
+		return (struct set_key){type << DATATYPE_BITS | DATATYPE_MARK, length + 4};
+	case KEY_SOURCE_SEQUENCE:
+		return (struct set_key){type << DATATYPE_BITS | DATATYPE_INTEGER, length + 4};
+	}
+	abort();
+}
+
+/*
+ * Userdata that lets nft show a key of source address and sequence number, and read it again:
+ * NFTNL_UDATA_SET_KEY_TYPEOF as nft 1.0.6 writes it for `typeof ip saddr . tcp sequence` (concat_expr_build_udata() in
+ * its src/expression.c): a concatenation of two payload expressions, each with description and type.
+ */
+static void put_typeof(struct nftnl_udata_buf *buffer, bool ipv4)
+{
+	const uint8_t description = ipv4 ? 0x0c : 0x0d; /* PROTO_DESC_IP, PROTO_DESC_IP6 */
+	const uint8_t field = ipv4 ? 0x0b : 0x08;	/* IPHDR_SADDR, IP6HDR_SADDR */
+	const uint8_t bytes[] = {0x00, 0x04, 0x0d, 0x00, 0x00, 0x00, 0x01, 0x32, 0x00, 0x14, 0x00, 0x04, 0x07, 0x00,
+		0x00, 0x00, 0x01, 0x0c, 0x00, 0x04, description, 0x00, 0x00, 0x00, 0x01, 0x04, field, 0x00, 0x00, 0x00,
+		0x01, 0x1a, 0x00, 0x04, 0x07, 0x00, 0x00, 0x00, 0x01, 0x12, 0x00, 0x04, 0x08, 0x00, 0x00, 0x00, 0x01,
+		0x04, 0x03, 0x00, 0x00, 0x00, 0x04, 0x04, 0x20, 0x00, 0x00, 0x00};
+
+	nftnl_udata_put(buffer, NFTNL_UDATA_SET_KEY_TYPEOF, sizeof(bytes), bytes);
+}
+
+static void put_meter(struct nftnl_set *set, const struct set *model)
+{
+	struct nftnl_expr *expression;
+
+	switch (model->meter) {
+	case METER_NONE:
+		return;
+	case METER_COUNTER:
+		expression = checked(nftnl_expr_alloc("counter"));
+		break;
+	case METER_CONNECTIONS:
+		expression = checked(nftnl_expr_alloc("connlimit"));
+		nftnl_expr_set_u32(expression, NFTNL_EXPR_CONNLIMIT_COUNT, model->meter_limit);
+		nftnl_expr_set_u32(expression, NFTNL_EXPR_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
+		break;
+	case METER_RATE:
+		expression = checked(nftnl_expr_alloc("limit"));
+		fill_limit(expression, model->meter_limit, model->meter_burst, NFT_LIMIT_F_INV);
+		break;
+	default:
+		abort();
+	}
+	nftnl_set_add_expr(set, expression);
+}
+
+/* The comment, and what nft must know of the key. One buffer of 256 bytes holds both: 60 and 2 + 128. */
+static struct nftnl_udata_buf *set_userdata(const struct set *model)
+{
+	struct nftnl_udata_buf *buffer = checked(nftnl_udata_buf_alloc(256));
+	char cut[COMMENT_LIMIT + 1];
+
+	if (model->key == KEY_SOURCE_SEQUENCE)
+		put_typeof(buffer, model->elements.width == WIDTH_IPV4);
+	if (model->comment) {
+		snprintf(cut, sizeof(cut), "%s", model->comment);
+		nftnl_udata_put_strz(buffer, NFTNL_UDATA_SET_COMMENT, cut);
+	}
+	return buffer;
+}
+
+static uint32_t set_flags(const struct set *model)
+{
+	return (model->interval ? NFT_SET_INTERVAL : 0u) | (model->map ? NFT_SET_MAP : 0u) |
+	       (model->key != KEY_NONE ? NFT_SET_EVAL : 0u) | (model->timeout ? NFT_SET_TIMEOUT : 0u);
+}
+
+void batch_add_set(struct batch *batch, const struct set *model, uint32_t id)
+{
+	struct set_key key = set_key(model);
 	_cleanup_(free_set) struct nftnl_set *set = checked(nftnl_set_alloc());
 	struct nlmsghdr *message =
 		message_begin(batch, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, "set", model->name, model->origin);
@@ -535,19 +783,22 @@ void batch_add_set(struct batch *batch, const struct set *model, uint32_t id)
 	nftnl_set_set_str(set, NFTNL_SET_TABLE, TABLE_NAME);
 	nftnl_set_set_str(set, NFTNL_SET_NAME, model->name);
 	nftnl_set_set_u32(set, NFTNL_SET_ID, id);
-	nftnl_set_set_u32(
-		set, NFTNL_SET_FLAGS, (model->interval ? NFT_SET_INTERVAL : 0u) | (model->map ? NFT_SET_MAP : 0u));
-	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, types[model->elements.width]);
-	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, width_bits(model->elements.width) / 8);
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, set_flags(model));
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, key.type);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, key.length);
 	if (model->map)
 		nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, (uint32_t)NFT_DATA_VERDICT);
-	if (model->comment) {
-		struct nftnl_udata_buf *userdata = comment_userdata(model->comment, NFTNL_UDATA_SET_COMMENT);
+	if (model->size)
+		nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, model->size);
+	if (model->timeout)
+		nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, model->timeout);
+	put_meter(set, model);
+	struct nftnl_udata_buf *userdata = set_userdata(model);
 
+	if (nftnl_udata_buf_len(userdata))
 		nftnl_set_set_data(
 			set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(userdata), nftnl_udata_buf_len(userdata));
-		nftnl_udata_buf_free(userdata);
-	}
+	nftnl_udata_buf_free(userdata);
 	nftnl_set_nlmsg_build_payload(message, set);
 	message_finish(batch, message);
 }

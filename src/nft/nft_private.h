@@ -17,9 +17,26 @@ struct nft {
 };
 
 /* Type ids of nft's own datatypes, which only `nft list` looks at: enum datatypes in nftables' include/datatype.h. */
+#define DATATYPE_INTEGER 4u
 #define DATATYPE_IPV4	 7u
 #define DATATYPE_IPV6	 8u
 #define DATATYPE_SERVICE 13u
+#define DATATYPE_MARK	 19u
+/* How far the first part's type is shifted in the type of two parts. */
+#define DATATYPE_BITS 6u
+
+/* RFC 9293 3.1, in bytes from the beginning of the TCP header. The length of the header and the flags together, since
+ * the kernel brings the checksum up to date for whole 16-bit words. */
+#define TCP_FLAGS_OFFSET    12u
+#define TCP_FLAGS_LENGTH    2u
+#define TCP_CHECKSUM_OFFSET 16u
+
+/* A set's key, as nft and the kernel see it: type id and bytes. */
+struct set_key {
+	uint32_t type;
+	uint32_t length;
+};
+struct set_key set_key(const struct set *set);
 
 /* ---- nft_encode.c: messages into a buffer that grows ---- */
 

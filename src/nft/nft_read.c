@@ -149,8 +149,9 @@ static int query_elements(struct query *query, struct set *set, struct err *err)
 	struct elements elements = {.set = set, .keys.width = set->elements.width};
 	int r;
 
-	/* What is in a set that must go anyway is of no interest, and may not have our keys. */
-	if (set->opaque || copy_elements(query, set))
+	/* What is in a set that must go anyway is of no interest, and may not have our keys; what rules put into one is
+	 * state, not policy. */
+	if (set->opaque || set->key != KEY_NONE || copy_elements(query, set))
 		return 0;
 	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set->name);
 	query->elements = &elements;

@@ -19,7 +19,11 @@ static const struct selector_info selectors[] = {
 	[SELECT_TCP_FLAGS] = {"tcp flags", 1, LAYOUT_NETWORK},
 	[SELECT_CT_STATE] = {"ct state", 4, LAYOUT_HOST},
 	[SELECT_CT_STATUS] = {"ct status", 4, LAYOUT_HOST},
+	[SELECT_CT_LABEL] = {"ct label", 16, LAYOUT_HOST},
 	[SELECT_FIB_DADDR_TYPE] = {"fib daddr type", 4, LAYOUT_HOST},
+	[SELECT_FIRST_BYTE] = {"@ih,0,8", 1, LAYOUT_NETWORK},
+	[SELECT_FIRST_VERSION] = {"@ih,16,8", 1, LAYOUT_NETWORK},
+	[SELECT_FIRST_BYTES] = {"@ih,0,48", 6, LAYOUT_NETWORK},
 };
 
 _Static_assert(ARRAY_SIZE(selectors) == SELECT_COUNT, "each selector has a row");
@@ -207,6 +211,13 @@ const struct chain *ruleset_chain(const struct ruleset *ruleset, const char *nam
 	return NULL;
 }
 
+/* The same element of the same dynamic set. */
+static bool same_element(const struct term *a, const struct term *b)
+{
+	return a->selector == b->selector && a->key == b->key && value_compare(a->value, b->value) == 0 &&
+	       value_compare(a->mask, b->mask) == 0 && same_string(a->name, b->name);
+}
+
 bool term_equal(const struct term *a, const struct term *b)
 {
 	if (a->kind != b->kind)
@@ -224,7 +235,19 @@ bool term_equal(const struct term *a, const struct term *b)
 	case TERM_VERDICT:
 		return a->verdict == b->verdict && same_string(a->name, b->name);
 	case TERM_REJECT_RESET:
+	case TERM_TURN_RESET:
 		return true;
+	case TERM_SET_LABEL:
+		return value_compare(a->value, b->value) == 0;
+	case TERM_LIMIT:
+		return value_compare(a->value, b->value) == 0 && value_compare(a->mask, b->mask) == 0;
+	case TERM_LOG:
+		return value_compare(a->value, b->value) == 0 && value_compare(a->mask, b->mask) == 0 &&
+		       same_string(a->name, b->name);
+	case TERM_UPDATE:
+		return same_element(a, b) && a->update == b->update;
+	case TERM_KNOWN:
+		return same_element(a, b);
 	}
 	abort();
 }

@@ -72,7 +72,9 @@ static void diff_counters(struct changeset *changeset)
 static bool same_shape(const struct set *a, const struct set *b)
 {
 	return !a->opaque && !b->opaque && a->map == b->map && a->interval == b->interval &&
-	       a->elements.width == b->elements.width;
+	       a->elements.width == b->elements.width && a->key == b->key && a->size == b->size &&
+	       a->timeout == b->timeout && a->meter == b->meter && a->meter_limit == b->meter_limit &&
+	       a->meter_burst == b->meter_burst;
 }
 
 static bool same_target(const struct target *a, const struct target *b)
@@ -164,6 +166,9 @@ static void diff_sets(struct changeset *changeset)
 		bool differs;
 
 		if (found && same_shape(wanted, found)) {
+			/* What the rules put into a set is state. */
+			if (wanted->key != KEY_NONE)
+				continue;
 			differs = wanted->map ? diff_targets(changeset, wanted, found)
 					      : diff_elements(changeset, wanted, found);
 			if (differs)
@@ -402,6 +407,8 @@ static bool term_holds(const struct changeset *changeset, const struct term *ter
 	switch (term->kind) {
 	case TERM_LOOKUP:
 	case TERM_MAP:
+	case TERM_UPDATE:
+	case TERM_KNOWN:
 		set = ruleset_set(observed, term->name);
 		return set && changeset->observed_sets[set - observed->sets] == WORK_DELETE;
 	case TERM_COUNTER:
@@ -411,6 +418,10 @@ static bool term_holds(const struct changeset *changeset, const struct term *ter
 		return term->name && chain_goes(changeset, term->name);
 	case TERM_TEST:
 	case TERM_REJECT_RESET:
+	case TERM_SET_LABEL:
+	case TERM_TURN_RESET:
+	case TERM_LIMIT:
+	case TERM_LOG:
 		return false;
 	}
 	abort();

@@ -67,6 +67,10 @@ static const struct word *selector_words(enum selector selector)
 	case SELECT_IP6_DADDR:
 	case SELECT_TCP_SPORT:
 	case SELECT_TCP_DPORT:
+	case SELECT_CT_LABEL:
+	case SELECT_FIRST_BYTE:
+	case SELECT_FIRST_VERSION:
+	case SELECT_FIRST_BYTES:
 	case SELECT_COUNT:
 		return NULL;
 	}
@@ -109,6 +113,16 @@ static void print_string(struct value value, struct text *text)
 	text_append_char(text, '"');
 }
 
+/* Labels are written by the number of their bit. */
+static unsigned int lowest_bit(struct value value)
+{
+	unsigned int bit = 0;
+
+	while (bit < 127 && !((bit < 64 ? value.lo >> bit : value.hi >> (bit - 64)) & 1))
+		bit++;
+	return bit;
+}
+
 static void print_value(enum selector selector, struct value value, struct text *text)
 {
 	char buffer[INTERVAL_TEXT];
@@ -127,6 +141,14 @@ static void print_value(enum selector selector, struct value value, struct text 
 		return;
 	case SELECT_TCP_FLAGS:
 		print_bits(selector, value.lo, " | ", text);
+		return;
+	case SELECT_CT_LABEL:
+		text_printf(text, "%u", lowest_bit(value));
+		return;
+	case SELECT_FIRST_BYTE:
+	case SELECT_FIRST_VERSION:
+	case SELECT_FIRST_BYTES:
+		text_printf(text, "0x%" PRIx64, value.lo);
 		return;
 	case SELECT_IIF:
 	case SELECT_NFPROTO:
@@ -153,7 +175,14 @@ static void print_test(const struct term *term, struct text *text)
 	case TEST_NOT_EQUAL:
 		text_append(text, "!= ");
 		break;
+	case TEST_AT_LEAST:
+		text_append(text, ">= ");
+		break;
 	case TEST_ANY_BIT:
+		if (term->selector == SELECT_CT_LABEL) {
+			print_value(term->selector, term->mask, text);
+			return;
+		}
 		print_bits(term->selector, term->mask.lo, ",", text);
 		return;
 	case TEST_NO_BIT:
@@ -161,6 +190,10 @@ static void print_test(const struct term *term, struct text *text)
 		print_bits(term->selector, term->mask.lo, ",", text);
 		return;
 	case TEST_MASKED_EQUAL:
+		if (!selector_words(term->selector)) {
+			text_printf(text, "& 0x%" PRIx64 " == ", term->mask.lo);
+			break;
+		}
 		text_append(text, "& (");
 		print_bits(term->selector, term->mask.lo, " | ", text);
 		text_append(text, ") == ");
@@ -191,20 +224,99 @@ static void print_verdict(enum verdict verdict, const char *chain, struct text *
 	abort();
 }
 
-/* nft adds these tests by itself where the next term needs them, and leaves them out when it lists. */
-static bool is_implied(const struct term *term, const struct term *next)
+/* The parts of an element's key, as nft writes them. */
+static void print_key(const struct term *term, struct text *text)
 {
-	if (!next || term->kind != TERM_TEST || term->test != TEST_EQUAL ||
-		(next->kind != TERM_TEST && next->kind != TERM_LOOKUP && next->kind != TERM_MAP))
+	char buffer[INTERVAL_TEXT];
+	enum width width = term->selector == SELECT_IP_SADDR ? WIDTH_IPV4 : WIDTH_IPV6;
+
+	text_append(text, selector_info(term->selector)->text);
+	switch (term->key) {
+	case KEY_NONE:
+		abort();
+	case KEY_SOURCE:
+		if (value_compare(term->mask, value_zero()) != 0)
+			text_printf(text, " & %s", value_format(width, term->mask, buffer));
+		return;
+	case KEY_SOURCE_REASON:
+		text_printf(text, " . 0x%08" PRIx64, term->value.lo);
+		return;
+	case KEY_SOURCE_SEQUENCE:
+		text_append(text, " . tcp sequence");
+		return;
+	}
+}
+
+static const char *update_word(enum update update)
+{
+	switch (update) {
+	case UPDATE_ADD:
+		return "add";
+	case UPDATE_TOUCH:
+		return "update";
+	case UPDATE_DELETE:
+		return "delete";
+	}
+	abort();
+}
+
+/* Whether a term reads the TCP header, or the IP header of `family` (2 or 10). */
+static bool reads_tcp(const struct term *term)
+{
+	switch (term->kind) {
+	case TERM_TEST:
+	case TERM_LOOKUP:
+	case TERM_MAP:
+		return term->selector == SELECT_TCP_SPORT || term->selector == SELECT_TCP_DPORT ||
+		       term->selector == SELECT_TCP_FLAGS;
+	case TERM_UPDATE:
+	case TERM_KNOWN:
+		return term->key == KEY_SOURCE_SEQUENCE;
+	case TERM_TURN_RESET:
+		return true;
+	case TERM_COUNTER:
+	case TERM_VERDICT:
+	case TERM_REJECT_RESET:
+	case TERM_SET_LABEL:
+	case TERM_LIMIT:
+	case TERM_LOG:
 		return false;
-	if (term->selector == SELECT_L4PROTO && term->value.lo == 6)
-		return next->selector == SELECT_TCP_SPORT || next->selector == SELECT_TCP_DPORT ||
-		       next->selector == SELECT_TCP_FLAGS;
-	if (term->selector == SELECT_NFPROTO && term->value.lo == 2)
-		return next->selector == SELECT_IP_SADDR || next->selector == SELECT_IP_DADDR;
-	if (term->selector == SELECT_NFPROTO && term->value.lo == 10)
-		return next->selector == SELECT_IP6_SADDR || next->selector == SELECT_IP6_DADDR;
-	return false;
+	}
+	abort();
+}
+
+static bool reads_ip(const struct term *term, uint64_t family)
+{
+	bool selects = term->kind == TERM_TEST || term->kind == TERM_LOOKUP || term->kind == TERM_MAP ||
+		       term->kind == TERM_UPDATE || term->kind == TERM_KNOWN;
+
+	if (!selects)
+		return false;
+	if (family == 2)
+		return term->selector == SELECT_IP_SADDR || term->selector == SELECT_IP_DADDR;
+	return term->selector == SELECT_IP6_SADDR || term->selector == SELECT_IP6_DADDR;
+}
+
+static bool tests_equal(const struct rule *rule, size_t index, enum selector selector)
+{
+	const struct term *term = &rule->terms[index];
+
+	return index < rule->term_count && term->kind == TERM_TEST && term->test == TEST_EQUAL &&
+	       term->selector == selector;
+}
+
+/* nft adds these tests by itself where the next term needs them, and leaves them out when it lists. */
+static bool is_implied(const struct rule *rule, size_t index)
+{
+	size_t next = index + 1;
+
+	if (tests_equal(rule, index, SELECT_L4PROTO) && rule->terms[index].value.lo == 6)
+		return next < rule->term_count && reads_tcp(&rule->terms[next]);
+	if (!tests_equal(rule, index, SELECT_NFPROTO))
+		return false;
+	if (next < rule->term_count && tests_equal(rule, next, SELECT_L4PROTO))
+		next++;
+	return next < rule->term_count && reads_ip(&rule->terms[next], rule->terms[index].value.lo);
 }
 
 static void print_term(const struct term *term, struct text *text)
@@ -229,6 +341,30 @@ static void print_term(const struct term *term, struct text *text)
 	case TERM_REJECT_RESET:
 		text_append(text, "reject with tcp reset");
 		return;
+	case TERM_SET_LABEL:
+		text_printf(text, "ct label set %u", lowest_bit(term->value));
+		return;
+	case TERM_TURN_RESET:
+		text_append(text, "tcp flags set rst | ack");
+		return;
+	case TERM_LIMIT:
+		text_printf(
+			text, "limit rate %" PRIu64 "/second burst %" PRIu64 " packets", term->value.lo, term->mask.lo);
+		return;
+	case TERM_LOG:
+		text_printf(text, "log prefix \"%s\" group %" PRIu64, term->name, term->value.lo);
+		if (term->mask.lo)
+			text_printf(text, " snaplen %" PRIu64, term->mask.lo);
+		return;
+	case TERM_UPDATE:
+		text_printf(text, "%s @%s { ", update_word(term->update), term->name);
+		print_key(term, text);
+		text_append(text, " }");
+		return;
+	case TERM_KNOWN:
+		print_key(term, text);
+		text_printf(text, " @%s", term->name);
+		return;
 	}
 	abort();
 }
@@ -242,7 +378,7 @@ void rule_print(const struct rule *rule, struct text *text)
 		return;
 	}
 	for (size_t i = 0; i < rule->term_count; i++) {
-		if (is_implied(&rule->terms[i], i + 1 < rule->term_count ? &rule->terms[i + 1] : NULL))
+		if (is_implied(rule, i))
 			continue;
 		text_append(text, between);
 		print_term(&rule->terms[i], text);
@@ -261,6 +397,55 @@ void chain_print_head(const struct chain *chain, struct text *text)
 			chain->priority, chain->drop_policy ? "drop" : "accept");
 }
 
+static void print_time(uint64_t milliseconds, struct text *text)
+{
+	static const struct {
+		uint64_t milliseconds;
+		const char *unit;
+	} units[] = {{3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+	size_t unit = 0;
+
+	while (milliseconds % units[unit].milliseconds)
+		unit++;
+	text_printf(text, " timeout %" PRIu64 "%s;", milliseconds / units[unit].milliseconds, units[unit].unit);
+}
+
+static void print_dynamic(const struct set *set, struct text *text)
+{
+	bool ipv4 = set->elements.width == WIDTH_IPV4;
+
+	switch (set->key) {
+	case KEY_NONE:
+		abort();
+	case KEY_SOURCE:
+		text_printf(text, "type %s;", ipv4 ? "ipv4_addr" : "ipv6_addr");
+		break;
+	case KEY_SOURCE_REASON:
+		text_printf(text, "type %s . mark;", ipv4 ? "ipv4_addr" : "ipv6_addr");
+		break;
+	case KEY_SOURCE_SEQUENCE:
+		text_printf(text, "typeof %s . tcp sequence;", ipv4 ? "ip saddr" : "ip6 saddr");
+		break;
+	}
+	text_printf(text, " size %u; flags dynamic%s;", set->size, set->timeout ? ",timeout" : "");
+	if (set->timeout)
+		print_time(set->timeout, text);
+	switch (set->meter) {
+	case METER_NONE:
+		return;
+	case METER_COUNTER:
+		text_append(text, " counter;");
+		return;
+	case METER_CONNECTIONS:
+		text_printf(text, " ct count over %u;", set->meter_limit);
+		return;
+	case METER_RATE:
+		text_printf(text, " limit rate over %u/second burst %u packets;", set->meter_limit, set->meter_burst);
+		return;
+	}
+	abort();
+}
+
 void set_print_head(const struct set *set, struct text *text)
 {
 	static const char *const types[] = {
@@ -268,6 +453,10 @@ void set_print_head(const struct set *set, struct text *text)
 
 	if (set->opaque) {
 		text_printf(text, "[ %s ]", set->opaque);
+		return;
+	}
+	if (set->key != KEY_NONE) {
+		print_dynamic(set, text);
 		return;
 	}
 	text_printf(text, "type %s%s;%s", types[set->elements.width], set->map ? " : verdict" : "",

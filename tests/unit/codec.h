@@ -56,8 +56,10 @@ static inline bool codec_is_register(const char *name, uint16_t type)
 		uint16_t types[2];
 	} registers[] = {
 		{"meta", {NFTA_META_DREG, 0}},
-		{"payload", {NFTA_PAYLOAD_DREG, 0}},
-		{"ct", {NFTA_CT_DREG, 0}},
+		{"payload", {NFTA_PAYLOAD_DREG, NFTA_PAYLOAD_SREG}},
+		{"ct", {NFTA_CT_DREG, NFTA_CT_SREG}},
+		{"immediate", {NFTA_IMMEDIATE_DREG, 0}},
+		{"dynset", {NFTA_DYNSET_SREG_KEY, 0}},
 		{"fib", {NFTA_FIB_DREG, 0}},
 		{"cmp", {NFTA_CMP_SREG, 0}},
 		{"bitwise", {NFTA_BITWISE_SREG, NFTA_BITWISE_DREG}},
@@ -114,7 +116,8 @@ static inline struct nlmsghdr *codec_normalise(char *buffer, const struct nlmsgh
 				if (strcmp(name, "objref") == 0 && type == NFTA_OBJREF_IMM_NAME && copy[length - 1])
 					length++;
 				flags = flags || type == NFTA_LOOKUP_FLAGS;
-				if (all && codec_is_register(name, type))
+				if (all && codec_is_register(name, type) && length == sizeof(uint32_t) &&
+					memcmp(copy, &(uint32_t){htobe32(NFT_REG_1)}, sizeof(uint32_t)) == 0)
 					memcpy(copy, &(uint32_t){htobe32(NFT_REG32_00)}, sizeof(uint32_t));
 				mnl_attr_put(message, data->nla_type, length, copy);
 			}

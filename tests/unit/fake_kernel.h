@@ -122,6 +122,8 @@ static inline bool term_refers(const struct term *term, uint16_t type, const cha
 	switch (term->kind) {
 	case TERM_LOOKUP:
 	case TERM_MAP:
+	case TERM_UPDATE:
+	case TERM_KNOWN:
 		return type == NFT_MSG_NEWSET;
 	case TERM_COUNTER:
 		return type == NFT_MSG_NEWOBJ;
@@ -129,6 +131,10 @@ static inline bool term_refers(const struct term *term, uint16_t type, const cha
 		return type == NFT_MSG_NEWCHAIN;
 	case TERM_TEST:
 	case TERM_REJECT_RESET:
+	case TERM_SET_LABEL:
+	case TERM_TURN_RESET:
+	case TERM_LIMIT:
+	case TERM_LOG:
 		return false;
 	}
 	abort();

@@ -106,8 +106,7 @@ static inline void mutate_counter_gone(struct ruleset *r)
 			free(r->counters[i].comment);
 			r->counters[i] = r->counters[--r->counter_count];
 		}
-	delete_rule(mutable_chain(r, "arriving"), 1);
-	delete_rule(mutable_chain(r, "translated"), 1);
+	delete_rule(mutable_chain(r, "refuse_loopback"), mutable_chain(r, "refuse_loopback")->rule_count - 1);
 }
 
 static inline void mutate_counter_extra(struct ruleset *r)
@@ -404,7 +403,8 @@ static inline void mutate_rule_edited(struct ruleset *r)
 {
 	struct rule *rule = &mutable_chain(r, "clients")->rules[2];
 
-	rule->terms[rule->term_count - 1].verdict = VERDICT_ACCEPT;
+	rule_done(rule);
+	add_verdict_term(rule, VERDICT_ACCEPT, NULL);
 }
 
 static inline void mutate_rule_mask(struct ruleset *r)
@@ -439,6 +439,139 @@ static inline void mutate_rule_became_opaque(struct ruleset *r)
 
 	rule_done(rule);
 	rule->opaque = mem_string("ct state invalid,untracked counter name \"refused_state\" log() drop");
+}
+
+/* The first term of a kind, in any chain. */
+static inline struct term *mutable_term(struct ruleset *r, enum term_kind kind)
+{
+	for (size_t c = 0; c < r->chain_count; c++)
+		for (size_t i = 0; i < r->chains[c].rule_count; i++)
+			for (size_t t = 0; t < r->chains[c].rules[i].term_count; t++)
+				if (r->chains[c].rules[i].terms[t].kind == kind)
+					return &r->chains[c].rules[i].terms[t];
+	abort();
+}
+
+static inline void mutate_label_bit(struct ruleset *r)
+{
+	mutable_term(r, TERM_SET_LABEL)->value = (struct value){0, 1};
+}
+
+static inline void mutate_hello(struct ruleset *r)
+{
+	mutable_chain(r, "gate_judge")->rules[0].terms[0].value.lo ^= 1;
+}
+
+static inline void mutate_hello_mask(struct ruleset *r)
+{
+	mutable_chain(r, "gate_judge")->rules[0].terms[0].mask.lo = 0xff0000000000;
+	mutable_chain(r, "gate_judge")->rules[0].terms[0].value.lo = 0x160000000000;
+}
+
+static inline void mutate_log_group(struct ruleset *r)
+{
+	mutable_term(r, TERM_LOG)->value.lo++;
+}
+
+static inline void mutate_log_prefix(struct ruleset *r)
+{
+	free(mutable_term(r, TERM_LOG)->name);
+	mutable_term(r, TERM_LOG)->name = mem_string("dflyguard nothing");
+}
+
+static inline void mutate_log_length(struct ruleset *r)
+{
+	mutable_term(r, TERM_LOG)->mask.lo = 0;
+}
+
+static inline void mutate_log_rate(struct ruleset *r)
+{
+	mutable_term(r, TERM_LIMIT)->value.lo = 1;
+}
+
+static inline void mutate_log_burst(struct ruleset *r)
+{
+	mutable_term(r, TERM_LIMIT)->mask.lo = 5;
+}
+
+static inline void mutate_turn_gone(struct ruleset *r)
+{
+	struct chain *chain = mutable_chain(r, "refuse_plaintext");
+
+	delete_rule(chain, chain->rule_count - 1);
+}
+
+static inline void mutate_update(struct ruleset *r)
+{
+	mutable_chain(r, "gate_clear")->rules[1].terms[2].update = UPDATE_ADD;
+}
+
+static inline void mutate_update_reason(struct ruleset *r)
+{
+	mutable_chain(r, "refuse_source")->rules[0].terms[1].value.lo = REASON_STATE;
+}
+
+static inline void mutate_limit_mask(struct ruleset *r)
+{
+	mutable_chain(r, "admit")->rules[2].terms[1].mask = (struct value){UINT64_MAX << 16, 0};
+}
+
+static inline void mutate_limit_whole(struct ruleset *r)
+{
+	mutable_chain(r, "admit")->rules[2].terms[1].mask = value_zero();
+}
+
+static inline void mutate_known_set(struct ruleset *r)
+{
+	free(mutable_term(r, TERM_KNOWN)->name);
+	mutable_term(r, TERM_KNOWN)->name = mem_string("refused_v4");
+}
+
+static inline void mutate_meter_limit(struct ruleset *r)
+{
+	mutable_set(r, "connections_v4")->meter_limit = 1000000;
+}
+
+static inline void mutate_meter_burst(struct ruleset *r)
+{
+	mutable_set(r, "new_connections_v6")->meter_burst *= 2;
+}
+
+static inline void mutate_meter(struct ruleset *r)
+{
+	mutable_set(r, "connections_v4")->meter = METER_NONE;
+	mutable_set(r, "connections_v4")->meter_limit = 0;
+}
+
+static inline void mutate_dynamic_size(struct ruleset *r)
+{
+	mutable_set(r, "unjudged_v4")->size = 1;
+}
+
+static inline void mutate_dynamic_timeout(struct ruleset *r)
+{
+	mutable_set(r, "refused_v6")->timeout = 1000;
+}
+
+static inline void mutate_dynamic_key(struct ruleset *r)
+{
+	mutable_set(r, "unjudged_v6")->key = KEY_SOURCE_REASON;
+}
+
+static inline void mutate_dynamic_static(struct ruleset *r)
+{
+	struct set *set = mutable_set(r, "connections_v4");
+
+	set->key = KEY_NONE;
+	set->size = 0;
+	set->meter = METER_NONE;
+	set->meter_limit = 0;
+}
+
+static inline void mutate_dynamic_gone(struct ruleset *r)
+{
+	delete_rule(mutable_chain(r, "admit"), 3);
+	delete_set(r, "connections_v4");
 }
 
 static inline void mutate_comments(struct ruleset *r)
@@ -576,6 +709,28 @@ static const struct mutation {
 	{.name = "rule doubled", .mutate = mutate_rule_doubled},
 	{.name = "rule opaque", .mutate = mutate_rule_opaque, .model_only = true},
 	{.name = "rule became opaque", .mutate = mutate_rule_became_opaque, .model_only = true},
+	{.name = "label: another bit", .mutate = mutate_label_bit},
+	{.name = "first bytes: another value", .mutate = mutate_hello},
+	{.name = "first bytes: a wider mask", .mutate = mutate_hello_mask},
+	{.name = "log: another group", .mutate = mutate_log_group},
+	{.name = "log: another prefix", .mutate = mutate_log_prefix},
+	{.name = "log: whole packets", .mutate = mutate_log_length},
+	{.name = "log: another rate", .mutate = mutate_log_rate},
+	{.name = "log: another burst", .mutate = mutate_log_burst},
+	{.name = "the server's reset is gone", .mutate = mutate_turn_gone},
+	{.name = "update: adds what it should delete", .mutate = mutate_update},
+	{.name = "update: another reason", .mutate = mutate_update_reason},
+	{.name = "limit: a wider prefix", .mutate = mutate_limit_mask},
+	{.name = "limit: whole addresses", .mutate = mutate_limit_whole},
+	{.name = "known: in another set", .mutate = mutate_known_set},
+	{.name = "meter: another limit", .mutate = mutate_meter_limit},
+	{.name = "meter: another burst", .mutate = mutate_meter_burst},
+	{.name = "meter: none", .mutate = mutate_meter},
+	{.name = "dynamic set: another size", .mutate = mutate_dynamic_size},
+	{.name = "dynamic set: another timeout", .mutate = mutate_dynamic_timeout},
+	{.name = "dynamic set: another key", .mutate = mutate_dynamic_key},
+	{.name = "dynamic set: not dynamic", .mutate = mutate_dynamic_static},
+	{.name = "dynamic set: gone", .mutate = mutate_dynamic_gone},
 	{.name = "comments", .mutate = mutate_comments, .equal = true},
 	{.name = "since", .mutate = mutate_since, .equal = true},
 	{.name = "another environment", .mutate = mutate_environment},

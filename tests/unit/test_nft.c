@@ -146,14 +146,19 @@ static void test_codec_terms(void **state)
 			top = (struct value){0x8123456789abcdef, 0xfedcba9876543210};
 		else
 			top.lo = (uint64_t)1 << (bits - 1) | 2;
-		for (unsigned int t = TEST_EQUAL; t <= TEST_MASKED_EQUAL; t++)
+		for (unsigned int t = TEST_EQUAL; t <= TEST_AT_LEAST; t++)
 			for (unsigned int k = 0; k < 2; k++) {
+				/* What has no words is not written, either. */
+				if ((s == SELECT_CT_LABEL && (t != TEST_ANY_BIT || k)) ||
+					(t == TEST_AT_LEAST &&
+						selector_info((enum selector)s)->layout != LAYOUT_NETWORK))
+					continue;
 				struct term term = {
 					.kind = TERM_TEST, .selector = (enum selector)s, .test = (enum test)t};
 
 				if (t != TEST_ANY_BIT && t != TEST_NO_BIT)
 					term.value = k ? top : one;
-				if (t >= TEST_ANY_BIT)
+				if (t >= TEST_ANY_BIT && t <= TEST_MASKED_EQUAL)
 					term.mask = k ? top : one;
 				rule_add_term(chain_add_rule(chain), &term, NULL);
 			}
@@ -168,6 +173,36 @@ static void test_codec_terms(void **state)
 		add_verdict_term(chain_add_rule(chain), (enum verdict)v, v >= VERDICT_JUMP ? "terms" : NULL);
 	rule_add_term(chain_add_rule(chain), &(struct term){.kind = TERM_COUNTER}, "some");
 	rule_add_term(chain_add_rule(chain), &(struct term){.kind = TERM_REJECT_RESET}, NULL);
+	for (unsigned int bit = 0; bit < 128; bit += 13)
+		rule_add_term(chain_add_rule(chain),
+			&(struct term){.kind = TERM_SET_LABEL,
+				.value = bit < 64 ? (struct value){0, (uint64_t)1 << bit}
+						  : (struct value){(uint64_t)1 << (bit - 64), 0}},
+			NULL);
+	rule_add_term(chain_add_rule(chain), &(struct term){.kind = TERM_TURN_RESET}, NULL);
+	rule_add_term(chain_add_rule(chain),
+		&(struct term){.kind = TERM_LIMIT, .value = {0, UINT64_C(0x123456789)}, .mask = {0, 7}}, NULL);
+	rule_add_term(chain_add_rule(chain), &(struct term){.kind = TERM_LOG, .value = {0, 65535}, .mask = {0, 128}},
+		"some prefix");
+	rule_add_term(chain_add_rule(chain), &(struct term){.kind = TERM_LOG}, "p");
+	for (unsigned int key = KEY_SOURCE; key <= KEY_SOURCE_SEQUENCE; key++)
+		for (unsigned int family = 0; family < 2; family++)
+			for (unsigned int update = UPDATE_ADD; update <= UPDATE_DELETE; update++) {
+				struct term term = {.kind = TERM_UPDATE,
+					.key = (enum key)key,
+					.update = (enum update)update,
+					.selector = family ? SELECT_IP6_SADDR : SELECT_IP_SADDR};
+
+				if (key == KEY_SOURCE_REASON)
+					term.value.lo = 0x12345678;
+				if (key == KEY_SOURCE && update == UPDATE_TOUCH)
+					term.mask.lo = 0xffffff00;
+				rule_add_term(chain_add_rule(chain), &term, "some");
+				term.kind = TERM_KNOWN;
+				term.update = UPDATE_ADD;
+				if (key != KEY_SOURCE)
+					rule_add_term(chain_add_rule(chain), &term, "some");
+			}
 	check_codec("terms", ruleset);
 	ruleset_free(ruleset);
 }
@@ -520,7 +555,42 @@ static const struct {
 	{"set that is constant", NFT_MSG_NEWSET, OURS "2='s' 3=00000006 4=00000007 5=00000004", 0, 0,
 		"set s [ key type 7 of 4 bytes, flags 0x6 ]"},
 	{"set that packets fill", NFT_MSG_NEWSET, OURS "2='s' 3=00000020 4=00000007 5=00000004", 0, 0,
-		"set s [ key type 7 of 4 bytes, flags 0x20 ]"},
+		"set s type ipv4_addr; size 0; flags dynamic;"},
+	{"set that packets fill, with all that ours have", NFT_MSG_NEWSET,
+		OURS "2='s' 3=00000030 4=00000007 5=00000004 9={1=00010000} 11=000000000000ea60 17={1='limit' "
+		     "2={1=0000000000000032 2=0000000000000001 3=00000032 4=00000000 5=00000001}}",
+		0, 0,
+		"set s type ipv4_addr; size 65536; flags dynamic,timeout; timeout 1m; limit rate over 50/second burst "
+		"50 packets;"},
+	{"set that counts connections", NFT_MSG_NEWSET,
+		OURS
+		"2='s' 3=00000020 4=00000008 5=00000010 9={1=00010000} 17={1='connlimit' 2={1=00000005 2=00000001}}",
+		0, 0, "set s type ipv6_addr; size 65536; flags dynamic; ct count over 5;"},
+	{"set that counts connections, the wrong way round", NFT_MSG_NEWSET,
+		OURS
+		"2='s' 3=00000020 4=00000008 5=00000010 9={1=00010000} 17={1='connlimit' 2={1=00000005 2=00000000}}",
+		0, 0, "set s [ key type 8 of 16 bytes, flags 0x20 ]"},
+	{"set that counts bytes", NFT_MSG_NEWSET,
+		OURS "2='s' 3=00000020 4=00000007 5=00000004 9={1=00010000} 17={1='quota' 2={1=0000000000000005}}", 0,
+		0, "set s [ key type 7 of 4 bytes, flags 0x20 ]"},
+	{"set with two meters", NFT_MSG_NEWSET,
+		OURS "2='s' 3=00000020 4=00000007 5=00000004 9={1=00010000} 18=[counter(1=#8 2=#8) counter(1=#8 2=#8)]",
+		0, 0, "set s [ key type 7 of 4 bytes, flags 0x20 ]"},
+	{"set of sources and reasons", NFT_MSG_NEWSET,
+		OURS "2='s' 3=00000020 4=000001d3 5=00000008 9={1=00001000} 17={1='counter' 2={1=#8 2=#8}}", 0, 0,
+		"set s type ipv4_addr . mark; size 4096; flags dynamic; counter;"},
+	{"set of first bytes", NFT_MSG_NEWSET,
+		OURS "2='s' 3=00000030 4=00000204 5=00000014 9={1=00010000} 11=000000000036ee80", 0, 0,
+		"set s typeof ip6 saddr . tcp sequence; size 65536; flags dynamic,timeout; timeout 1h;"},
+	{"set of first bytes, of another length", NFT_MSG_NEWSET,
+		OURS "2='s' 3=00000030 4=00000204 5=00000010 9={1=00010000} 11=000000000036ee80", 0, 0,
+		"set s [ key type 516 of 16 bytes, flags 0x30, with a timeout ]"},
+	{"set that says timeout and has none", NFT_MSG_NEWSET,
+		OURS "2='s' 3=00000030 4=00000007 5=00000004 9={1=00010000}", 0, 0,
+		"set s [ key type 7 of 4 bytes, flags 0x30 ]"},
+	{"set that packets fill with intervals", NFT_MSG_NEWSET,
+		OURS "2='s' 3=00000024 4=00000007 5=00000004 9={1=00010000}", 0, 0,
+		"set s [ key type 7 of 4 bytes, flags 0x24 ]"},
 	{"set of limited size", NFT_MSG_NEWSET, OURS "2='s' 4=00000007 5=00000004 9={1=00000010}", 0, 0,
 		"set s [ key type 7 of 4 bytes, flags 0x0 ]"},
 	{"set with counters", NFT_MSG_NEWSET, OURS "2='s' 4=00000007 5=00000004 17={1='counter'}", 0, 0,
@@ -1423,7 +1493,7 @@ static const struct commit_row {
 		.message = "the kernel refused the elements of set clients_v4: File exists",
 		.line = 5},
 	{.name = "two refusals: the first is named",
-		.refusals = {{.index = 7, .code = -ENOMEM}, {.index = 9, .code = -ENOENT}},
+		.refusals = {{.index = 10, .code = -ENOMEM}, {.index = 12, .code = -ENOENT}},
 		.code = -ENOMEM,
 		.message = "the kernel refused the chain prerouting: Cannot allocate memory",
 		.hint = "not enough memory",

@@ -158,8 +158,10 @@ static const struct row {
 	{"ENOBUFS, never committed", {FAULT_LOSE, FAULT_BATCH, -ENOBUFS, FOREVER}, -EAGAIN, "each of 60 attempts",
 		"nft monitor", false, false, 60, 59},
 	{"stored less than was sent", {FAULT_STORE_LESS, FAULT_BATCH, 0, 1}, -EIO,
-		"the kernel acknowledged the transaction, but stored something else: chain tls rule 1: expected "
-		"'jump clients', read back ''",
+		"the kernel acknowledged the transaction, but stored something else: chain "
+		"refuse_fast_open rule 4: expected 'meta l4proto tcp counter name \"refused_plaintext\" reject with "
+		"tcp "
+		"reset', read back ''",
 		"please report it", false, false, 1, 0},
 	{"no room to send", {FAULT_SEND, FAULT_BATCH, -EMSGSIZE, 1}, -EMSGSIZE, "send buffer", "wmem_max", false, false,
 		0, 0},
@@ -320,9 +322,14 @@ static void heal(const struct mutation *first, const struct mutation *second)
 static void mutate_in_the_way(struct ruleset *r)
 {
 	mutate_map_to_set(r);
-	delete_rule(mutable_chain(r, "arriving"), mutable_chain(r, "arriving")->rule_count - 1);
-	delete_rule(mutable_chain(r, "translated"), mutable_chain(r, "translated")->rule_count - 1);
-	delete_rule(mutable_chain(r, "forwarded"), 0);
+	for (size_t c = 0; c < r->chain_count; c++)
+		for (size_t i = r->chains[c].rule_count; i-- > 0;) {
+			const struct rule *rule = &r->chains[c].rules[i];
+			const struct term *last = &rule->terms[rule->term_count - 1];
+
+			if (last->kind == TERM_VERDICT && same_string(last->name, "judge"))
+				delete_rule(&r->chains[c], i);
+		}
 	delete_chain(r, "judge");
 	mutate_set_gone(r);
 }

@@ -75,8 +75,18 @@ static void test_closed(void **state)
 
 						assert_non_null(set);
 						assert_true(set->map == (term->kind == TERM_MAP));
+						assert_int_equal(set->key, KEY_NONE);
 						assert_true(selector_info(term->selector)->size * 8 ==
 							    width_bits(set->elements.width));
+						used_sets[set - r->sets] = true;
+					}
+					if (term->kind == TERM_UPDATE || term->kind == TERM_KNOWN) {
+						const struct set *set = ruleset_set(r, term->name);
+
+						assert_non_null(set);
+						assert_int_equal(set->key, term->key);
+						assert_int_equal(set->elements.width,
+							term->selector == SELECT_IP_SADDR ? WIDTH_IPV4 : WIDTH_IPV6);
 						used_sets[set - r->sets] = true;
 					}
 					if (term->kind == TERM_VERDICT && term->name) {
@@ -138,7 +148,8 @@ static size_t check_parts(const struct compiled *compiled, const char *prefix, e
 		assert_int_equal(chain->rule_count, 2);
 		assert_string_equal(chain->rules[0].terms[1].name, name);
 		assert_int_equal(chain->rules[0].terms[2].verdict, VERDICT_RETURN);
-		assert_int_equal(chain->rules[1].terms[1].verdict, VERDICT_DROP);
+		assert_int_equal(chain->rules[1].terms[0].verdict, VERDICT_GOTO);
+		assert_string_equal(chain->rules[1].terms[0].name, "refuse_source");
 		if (i > 0)
 			assert_true(value_compare(intervals_get(&map->elements, i - 1).last, range.first) < 0);
 		for (size_t e = 0; e < part->elements.count; e++) {
