@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../lib/guard.sh"
 ip link set lo up
 environment 'tls = required bind = {"10.20.0.5", "10.20.0.6", "2001:db8:20::5"} admin_bind = {"10.20.0.6"}
-	loopback = tls clients = {"10.20.0.0/24", "10.20.1.10-10.20.1.20", "2001:db8:20::/64"}
+	loopback = tls max_connections_per_source = 4 new_connections_per_second = 10 clients = {"10.20.0.0/24", "10.20.1.10-10.20.1.20", "2001:db8:20::/64"}
 	admins = {"10.9.0.0/28", "10.11.0.1"} memcached_clients = {"10.20.0.0/25", "2001:db8:9::/48"}'
 nft -f - <<'END'
 table inet other {
@@ -74,7 +74,7 @@ mutation() { # mutation NAME PATTERN COMMANDS
 }
 
 # Rules.
-mutation "a refusing rule deleted" clients 'nft delete rule $our clients handle $(handle clients drop)'
+mutation "a refusing rule deleted" clients 'nft delete rule $our clients handle $(handle clients refuse_source)'
 mutation "the label rule of the first hook deleted" prerouting 'nft flush chain $our prerouting'
 mutation "an accepting rule put first" clients 'nft insert rule $our clients accept'
 mutation "an accepting rule in front of the first hook" prerouting \
@@ -86,23 +86,72 @@ mutation "a rule that looks into another set under the same comment" clients \
 	'refill clients s/@clients_v4/@admins_v4/'
 mutation "a rule that asks for the opposite" clients 'refill clients "s/ip saddr @clients_v4/ip saddr != @clients_v4/"'
 mutation "a rule that asks for the destination instead" clients 'refill clients "s/ip saddr @clients/ip daddr @clients/"'
-mutation "drop become return" clients 'refill clients s/drop/return/'
-mutation "drop become accept" clients 'refill clients s/drop/accept/'
-mutation "goto become jump" arriving 'refill arriving "s/goto judge/jump judge/"'
+mutation "drop become return" refuse_source 'refill refuse_source s/drop/return/'
+mutation "drop become accept" refuse_source 'refill refuse_source s/drop/accept/'
+mutation "a refusal for another reason" clients 'refill clients s/refuse_source/refuse_state/'
+mutation "reset become drop" refuse_closed 'refill refuse_closed "s/reject with tcp reset/drop/"'
+mutation "goto become jump" bind 'refill bind "s/goto judge/jump judge/"'
 mutation "a jump to another chain" tls 'refill tls "s/jump clients/jump admins/"'
-mutation "a rule that counts elsewhere" clients 'refill clients s/refused_source/refused_state/'
-mutation "a rule with a counter of its own" judge 'refill judge "s/counter name \"refused_state\"/& counter/"'
+mutation "a rule that counts elsewhere" refuse_source 'refill refuse_source s/refused_source/refused_state/'
+mutation "a rule with a counter of its own" refuse_state 'refill refuse_state "s/counter name \"refused_state\"/& counter/"'
 mutation "a rule twice" clients 'nft add rule $our clients ip saddr @clients_v4 return'
 mutation "rules in another order" clients \
-	'nft delete rule $our clients handle $(handle clients drop)
-	 nft insert rule $our clients counter name refused_source drop'
-mutation "a condition more on a refusing rule" clients 'refill clients "s/counter name/ip ttl 64 counter name/"'
+	'nft delete rule $our clients handle $(handle clients refuse_source)
+	 nft insert rule $our clients goto refuse_source'
+mutation "a condition more on a refusing rule" clients 'refill clients "s/goto refuse/ip ttl 64 &/"'
 mutation "all rules of a chain gone" judge 'nft flush chain $our judge'
 mutation "rules of every chain gone" prerouting 'nft flush table $our'
 
+# The gate, the limits and what is told of refusals.
+mutation "the gate lets everything pass" gate 'nft insert rule $our gate accept'
+mutation "the gate is not asked" tls 'nft delete rule $our tls handle $(handle tls "goto gate")'
+mutation "the gate judges by less" gate_judge 'refill gate_judge "s/0xfffffcc000ff == 0x160300000001/0xff0000000000 == 0x160000000000/"'
+mutation "the gate takes SSL 3 for TLS" gate_judge 'refill gate_judge "s/@ih,16,8 != 0x0 //"'
+mutation "the gate takes another label for cleared" gate 'refill gate "s/ct label 101/ct label 100/"'
+mutation "the gate clears all that begins" gate_begin 'refill gate_begin "s/ct label set 100/ct label set 101/"'
+mutation "the gate lets data on a SYN pass" gate_begin 'refill gate_begin /refuse_fast_open/d'
+mutation "the gate lets pass what comes before the first byte" gate_data 'refill gate_data "s/ drop/ return/"'
+mutation "the server is not reset" refuse_plaintext 'refill refuse_plaintext "s/tcp flags set rst | ack//"'
+mutation "the server gets other flags" refuse_plaintext 'refill refuse_plaintext "s/set rst | ack/set rst/"'
+mutation "the client is not reset" gate 'refill gate /reject/d'
+mutation "the first byte is remembered elsewhere" gate_listen 'refill gate_listen "s/add @unjudged_v4/update @unjudged_v4/"'
+mutation "nobody is counted" admit 'refill admit /@connections_v4/d'
+mutation "IPv6 sources are counted by /48" admit 'refill admit "s/ffff:ffff:ffff:ffff::/ffff:ffff:ffff::/"'
+mutation "a limit raised" connections_v4 'remake connections_v4 "type ipv4_addr; size 65536; flags dynamic; ct count over 9;"'
+mutation "a limit that counts nothing" connections_v4 'remake connections_v4 "type ipv4_addr; size 65536; flags dynamic;"'
+mutation "a limit for one source alone" connections_v6 'remake connections_v6 "type ipv6_addr; size 1; flags dynamic; ct count over 4;"'
+mutation "a rate raised" new_connections_v4 \
+	'remake new_connections_v4 "type ipv4_addr; size 65536; flags dynamic,timeout; timeout 1m; limit rate over 99/second burst 10 packets;"'
+mutation "a rate by the minute" new_connections_v4 \
+	'remake new_connections_v4 "type ipv4_addr; size 65536; flags dynamic,timeout; timeout 1m; limit rate over 10/minute burst 10 packets;"'
+mutation "the first bytes forgotten at once" unjudged_v4 \
+	'remake unjudged_v4 "typeof ip saddr . tcp sequence; size 65536; flags dynamic,timeout; timeout 1s;"'
+mutation "refusals logged to another group" refuse_source 'refill refuse_source "s/group 6379/group 1/"'
+mutation "refusals logged for another reason" refuse_source 'refill refuse_source "s/dflyguard source/dflyguard state/"'
+mutation "refusals logged less often" refuse_source 'refill refuse_source "s/10\/second/1\/hour/"'
+mutation "refusals not logged" refuse_source 'refill refuse_source /log/d'
+mutation "refused sources listed under another reason" refuse_source 'refill refuse_source "s/0x00000001/0x00000004/"'
+
+not_drift() { # what rules put into sets is state
+	apply
+	nft add element $our connections_v4 '{ 10.20.0.1 }'
+	nft add element $our refused_v4 '{ 192.0.2.1 . 0x1, 192.0.2.2 . 0x6 }'
+	nft add element $our unjudged_v6 '{ 2001:db8:20::1 . 12345 }'
+	expect_exit 0 guard plan
+	expect_exit 0 guard apply
+	nft list set $our refused_v4 | grep -q 192.0.2.2 || wrong "apply emptied the list of refused sources"
+	nft list set $our unjudged_v6 | grep -q 12345 || wrong "apply emptied the list of first bytes"
+	nft flush set $our refused_v4
+	nft flush set $our unjudged_v6
+	nft flush set $our connections_v4
+}
+t "what packets put into a set is no drift, and stays" not_drift
+
 # Rules of which the program has no words.
-for words in 'tcp dport 1 numgen random mod 2 0 accept' 'meta mark set 0x1' 'log prefix "x"' 'limit rate 3/second accept' \
-	'quota over 3 mbytes accept' 'ct label set 5' 'tcp option maxseg size set 1200' 'ip dscp 4 accept' \
+for words in 'tcp dport 1 numgen random mod 2 0 accept' 'meta mark set 0x1' 'log prefix "x"' 'limit rate 3/minute accept' \
+	'quota over 3 mbytes accept' 'ct label != 5 accept' 'ct mark set 7' 'limit rate over 3/second drop' \
+	'log prefix "x" group 6379 queue-threshold 20' 'update @refused_v4 { ip daddr . 0x1 }' 'tcp flags set syn' \
+	'update @new_connections_v4 { ip saddr timeout 1s }' 'update @connections_v4 { ip daddr }' 'tcp option maxseg size set 1200' 'ip dscp 4 accept' \
 	'fib saddr . iif oif missing drop' 'tcp dport { 6379, 6380 } accept' 'ip saddr 10.66.0.0/24 accept' \
 	'ip saddr . tcp dport { 10.66.0.10 . 6379 } accept' 'ct count over 3 accept' 'meta skuid 0 accept' \
 	'@th,16,16 6379 accept' '@ih,0,8 0x16 accept' 'meta nftrace set 1' \
