@@ -12,13 +12,14 @@
 #include "err.h"
 #include "interval.h"
 
-#define POLICY_DEFAULT_PATH "/etc/dflyguard/policy.conf"
-#define POLICY_MAX_TEXT	    (64u * 1024 * 1024) /* bytes, all files together */
-#define POLICY_MAX_SOURCES  1000000u		/* written sources, all lists together */
-#define POLICY_MAX_DEPTH    16u			/* nested includes */
-#define POLICY_MAX_FILES    1024u		/* files, included ones and repeats among them */
-#define POLICY_MAX_REPORTED 200u		/* mistakes reported in one run; then one line says how many more */
-#define POLICY_MAX_NAME	    64u			/* bytes in the name of a network or an environment */
+#define POLICY_DEFAULT_PATH	"/etc/dflyguard/policy.conf"
+#define POLICY_MAX_TEXT		(64u * 1024 * 1024) /* bytes, all files together */
+#define POLICY_MAX_SOURCES	1000000u	    /* written sources, all lists together */
+#define POLICY_MAX_DEPTH	16u		    /* nested includes */
+#define POLICY_MAX_FILES	1024u		    /* files, included ones and repeats among them */
+#define POLICY_MAX_REPORTED	200u		    /* mistakes reported in one run; then one line says how many more */
+#define POLICY_MAX_NAME		64u		    /* bytes in the name of a network or an environment */
+#define POLICY_MAX_EXPECTATIONS 10000u
 
 enum tls_mode { TLS_REQUIRED, TLS_OPTIONAL, TLS_OFF };
 enum loopback_mode { LOOPBACK_ALLOW, LOOPBACK_TLS, LOOPBACK_DENY };
@@ -28,6 +29,9 @@ enum log_mode { LOG_NONE, LOG_SAMPLED, LOG_ALL };
 /* What this host routes to a guarded port of another address without translating it (DNAT): judged when it goes into
  * a container (out by a bridge or a veth), always, or never. */
 enum routed_mode { ROUTED_CONTAINERS, ROUTED_ALL, ROUTED_NONE };
+/* What an expectation's connection says first, and what becomes of it. */
+enum speaks_mode { SPEAKS_TLS, SPEAKS_PLAINTEXT };
+enum expect_verdict { EXPECT_ALLOW, EXPECT_REFUSE };
 
 /* The word that the policy uses for a value, such as "required". Static storage. */
 const char *tls_mode_name(enum tls_mode mode);
@@ -36,6 +40,8 @@ const char *admin_tls_mode_name(enum admin_tls_mode mode);
 const char *server_mode_name(enum server_mode mode);
 const char *log_mode_name(enum log_mode mode);
 const char *routed_mode_name(enum routed_mode mode);
+const char *speaks_mode_name(enum speaks_mode mode);
+const char *expect_verdict_name(enum expect_verdict verdict);
 
 /* A reference to a network by its name, as written. */
 struct network_reference {
@@ -102,6 +108,24 @@ struct environment {
 	uint32_t max_connections_origin, new_connections_origin, ipv6_source_prefix_origin;
 };
 
+#define POLICY_EVERY_ENVIRONMENT UINT32_MAX
+
+/* A test of the policy, written in it: what must become of every connection from `from` to `to` and `to_port`. This
+ * room checks that it can be asked, not that it holds. */
+struct expectation {
+	uint32_t origin;
+	uint32_t environment;	 /* index in policy.environments, or POLICY_EVERY_ENVIRONMENT */
+	char *environment_name;	 /* as written; NULL: not written, which it cannot be inside an environment */
+	struct source_list from; /* always given, never empty; but its networks may be */
+	/* Addresses only, as `bind`. Not given: those of the family in the environment's bind (for the admin port in
+	 * its admin_bind), or any address of this host where destinations are not asked. */
+	struct source_list to;
+	uint16_t to_port; /* one of the service's */
+	enum speaks_mode speaks;
+	enum expect_verdict verdict;
+	uint32_t environment_name_origin, to_port_origin, speaks_origin, verdict_origin;
+};
+
 /* A piece of the spliced text: its lines from `start` on are lines of `file` from `file_line` on. */
 struct policy_segment {
 	uint32_t start;
@@ -123,6 +147,8 @@ struct policy {
 	size_t network_count;
 	struct environment *environments; /* in the order of the text */
 	size_t environment_count;
+	struct expectation *expectations; /* in the order of the text, inside and outside environments */
+	size_t expectation_count;
 	size_t source_count; /* written sources, all lists */
 };
 
@@ -176,7 +202,7 @@ void policy_resolve(const struct policy *policy, const struct source_list *list,
 
 /*
  * Appends what is legal but probably not meant, for `check --verbose`: sources and networks that are redundant ("x is
- * covered by y at file:line"), networks that no environment uses, lists for ports that are 0. Costs a merge of each
- * list.
+ * covered by y at file:line"), networks that no environment and no expectation uses, lists for ports that are 0,
+ * expectations that no address can fail. Costs a merge of each list.
  */
 void policy_notes(const struct policy *policy, struct diagnostics *notes);

@@ -163,6 +163,7 @@ static void reader_done(struct reader *reader)
 		free(reader->mistakes[i].message);
 	free(reader->mistakes);
 	free(reader->environment_doubts);
+	free(reader->expectation_doubts);
 	text_done(&reader->clean);
 	policy_free(reader->policy);
 }
@@ -266,12 +267,18 @@ void policy_free(struct policy *policy)
 		source_list_done(&environment->bind);
 		source_list_done(&environment->admin_bind);
 	}
+	for (size_t i = 0; i < policy->expectation_count; i++) {
+		free(policy->expectations[i].environment_name);
+		source_list_done(&policy->expectations[i].from);
+		source_list_done(&policy->expectations[i].to);
+	}
 	for (size_t i = 0; i < policy->file_count; i++)
 		free(policy->files[i]);
 	free(policy->files);
 	free(policy->segments);
 	free(policy->networks);
 	free(policy->environments);
+	free(policy->expectations);
 	free(policy->default_environment);
 	free(policy->service.flagfile);
 	free(policy->service.unit);

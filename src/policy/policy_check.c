@@ -53,14 +53,14 @@ static void report_again(struct reader *reader, const char *kind, const char *na
 		kind, name, place.file, place.line);
 }
 
-/* The first environment of that name, which exists. */
-static const struct environment *environment_first(const struct policy *policy, const char *name)
+/* The first environment of that name, or environment_count. */
+static size_t environment_find(const struct policy *policy, const char *name)
 {
-	const struct environment *environment = policy->environments;
+	size_t i = 0;
 
-	while (strcmp(environment->name, name) != 0)
-		environment++;
-	return environment;
+	while (i < policy->environment_count && strcmp(policy->environments[i].name, name) != 0)
+		i++;
+	return i;
 }
 
 static void check_duplicates(struct reader *reader, const uint32_t *order)
@@ -79,10 +79,11 @@ static void check_duplicates(struct reader *reader, const uint32_t *order)
 	/* Quadratic, but nobody reads more than the first few mistakes. */
 	for (size_t i = 1; i < policy->environment_count && reader->mistake_count < POLICY_MAX_REPORTED; i++) {
 		const struct environment *environment = &policy->environments[i];
-		const struct environment *first = environment_first(policy, environment->name);
+		size_t first = environment_find(policy, environment->name);
 
-		if (environment->name[0] && first != environment)
-			report_again(reader, "environment", environment->name, environment->origin, first->origin);
+		if (environment->name[0] && first != i)
+			report_again(reader, "environment", environment->name, environment->origin,
+				policy->environments[first].origin);
 	}
 }
 
@@ -175,6 +176,8 @@ static void link_references(struct reader *reader, const uint32_t *order)
 		link_list(reader, order, &environment->admins);
 		link_list(reader, order, &environment->memcached_clients);
 	}
+	for (size_t i = 0; i < policy->expectation_count; i++)
+		link_list(reader, order, &policy->expectations[i].from);
 }
 
 /* --- cycles --- */
@@ -363,10 +366,21 @@ static void check_environment(struct reader *reader, const struct environment *e
 			"and memcached never asks for a password", "tls = required");
 }
 
-static void check_default(struct reader *reader)
+static void report_no_environment(struct reader *reader, const char *name, uint32_t origin)
 {
 	const struct policy *policy = reader->policy;
 	_cleanup_text_ struct text names = {0};
+
+	for (size_t i = 0; i < policy->environment_count && i < 10; i++)
+		if (environment_find(policy, policy->environments[i].name) == i)
+			text_printf(&names, "%s%s", i ? ", " : "", policy->environments[i].name);
+	mistake_add(reader, origin, "there is no environment '%s': known: %s%s", name, text_string(&names),
+		policy->environment_count > 10 ? " and more" : "");
+}
+
+static void check_default(struct reader *reader)
+{
+	const struct policy *policy = reader->policy;
 
 	if (reader->incomplete)
 		return;
@@ -374,16 +388,81 @@ static void check_default(struct reader *reader)
 		mistake_add(reader, 0, "there is no environment: write environment NAME { clients = {...} }");
 		return;
 	}
-	if (!policy->default_environment)
+	if (policy->default_environment &&
+		environment_find(policy, policy->default_environment) == policy->environment_count)
+		report_no_environment(reader, policy->default_environment, policy->default_environment_origin);
+}
+
+/* --- expectations --- */
+
+static void list_port(struct text *text, const char *option, uint16_t port)
+{
+	if (port)
+		text_printf(text, "%s%u (%s)", text->length ? ", " : "", port, option);
+}
+
+static void check_to_port(struct reader *reader, const struct expectation *expectation)
+{
+	const struct service *service = &reader->policy->service;
+	bool shared = service->port == service->tls_port;
+	uint16_t port = expectation->to_port;
+	_cleanup_text_ struct text ports = {0};
+
+	if (port == 0 || reader->service_doubts || reader->incomplete)
 		return;
-	for (size_t i = 0; i < policy->environment_count; i++) {
-		if (strcmp(policy->environments[i].name, policy->default_environment) == 0)
-			return;
-		if (i < 10 && environment_first(policy, policy->environments[i].name) == &policy->environments[i])
-			text_printf(&names, "%s%s", i ? ", " : "", policy->environments[i].name);
+	if (port == service->port || port == service->tls_port || port == service->admin_port ||
+		port == service->memcached_port)
+		return;
+	list_port(&ports, shared ? "port and tls_port" : "port", service->port);
+	list_port(&ports, "tls_port", shared ? 0 : service->tls_port);
+	list_port(&ports, "admin_port", service->admin_port);
+	list_port(&ports, "memcached_port", service->memcached_port);
+	mistake_add(reader, expectation->to_port_origin,
+		"to_port = %u is no port of the service, which judges no other: write one of %s", port,
+		text_string(&ports));
+}
+
+/* What the text alone shows; networks may change, and then a policy must not become wrong: see policy_notes(). */
+static void check_families(struct reader *reader, const struct expectation *expectation)
+{
+	const struct source_list *from = &expectation->from;
+	const struct source_list *to = &expectation->to;
+
+	/* Empty where there are too many sources, which is said elsewhere. */
+	if (from->reference_count || from->v4.count + from->v6.count == 0 || to->v4.count + to->v6.count == 0)
+		return;
+	if ((from->v4.count && to->v4.count) || (from->v6.count && to->v6.count))
+		return;
+	mistake_add(reader, to->origin,
+		"'to' is %s and 'from' is %s, so that nothing is expected: write addresses of the same family",
+		to->v4.count ? "IPv4" : "IPv6", from->v4.count ? "IPv4" : "IPv6");
+}
+
+static void check_expectation(struct reader *reader, struct expectation *expectation, uint8_t doubts)
+{
+	const struct section_schema *schema = &policy_sections[SECTION_EXPECT];
+	const struct policy *policy = reader->policy;
+
+	for (unsigned int i = 0; i < schema->option_count && !(doubts & DOUBT_NAMES) && !reader->incomplete; i++) {
+		const struct option_schema *option = &schema->options[i];
+		uint32_t origin;
+
+		memcpy(&origin, (const char *)expectation + option->origin, sizeof(origin));
+		if (option->if_missing && !origin)
+			mistake_add(reader, expectation->origin, "'%s' has no '%s': write %s", schema->name,
+				option->name, option->if_missing);
 	}
-	mistake_add(reader, policy->default_environment_origin, "there is no environment '%s': known: %s%s",
-		policy->default_environment, text_string(&names), policy->environment_count > 10 ? " and more" : "");
+	check_to_port(reader, expectation);
+	if (!doubts)
+		check_families(reader, expectation);
+	if (!expectation->environment_name || expectation->environment != POLICY_EVERY_ENVIRONMENT)
+		return;
+	size_t environment = environment_find(policy, expectation->environment_name);
+
+	if (environment < policy->environment_count)
+		expectation->environment = (uint32_t)environment;
+	else if (policy->environment_count > 0 && !reader->incomplete)
+		report_no_environment(reader, expectation->environment_name, expectation->environment_name_origin);
 }
 
 static void check_network(struct reader *reader, const struct network *network)
@@ -407,4 +486,6 @@ void policy_check(struct reader *reader)
 	for (size_t i = 0; i < policy->environment_count; i++)
 		check_environment(reader, &policy->environments[i], reader->environment_doubts[i]);
 	check_default(reader);
+	for (size_t i = 0; i < policy->expectation_count; i++)
+		check_expectation(reader, &policy->expectations[i], reader->expectation_doubts[i]);
 }

@@ -275,10 +275,8 @@ static void scan_list(
 	clean_sign(reader, name->line, "={");
 	if (ahead->kind == TOKEN_BRACE_OPEN) {
 		/* Judged here, since only the scanner knows an empty list from one whose values were refused. */
-		if (!scan_items(reader, source, option) && option->kind == OPTION_ADDRESSES)
-			mistake_add(reader, name->line,
-				"'%s' is empty, so that nothing could be reached: list addresses, or leave it out",
-				option->name);
+		if (!scan_items(reader, source, option) && option->if_empty)
+			mistake_add(reader, name->line, "'%s' is empty, %s", option->name, option->if_empty);
 	} else {
 		struct token value = token_next(reader, source);
 
@@ -336,6 +334,18 @@ void scan_option(struct reader *reader, struct source *source, struct section *s
 	}
 }
 
+/* Whether a name is an option's beginning or its last words: "max_connections", or "port" for to_port. */
+static bool is_part_of(const char *name, const char *option)
+{
+	size_t length = strlen(name);
+	size_t whole = strlen(option);
+
+	if (length < 4 || length >= whole)
+		return false;
+	return strncmp(name, option, length) == 0 ||
+	       (option[whole - length - 1] == '_' && strcmp(name, option + whole - length) == 0);
+}
+
 /* The option that a misspelt name most probably means; NULL where none is near, or two are. */
 const struct option_schema *option_suggest(enum section_kind kind, const char *name)
 {
@@ -358,8 +368,8 @@ const struct option_schema *option_suggest(enum section_kind kind, const char *n
 	if (best && !tie)
 		return best;
 	best = NULL;
-	for (unsigned int i = 0; i < section->option_count && strlen(name) >= 4; i++) {
-		if (strncmp(name, section->options[i].name, strlen(name)) != 0)
+	for (unsigned int i = 0; i < section->option_count; i++) {
+		if (!is_part_of(name, section->options[i].name))
 			continue;
 		if (best)
 			return NULL;
@@ -380,6 +390,8 @@ static const char *section_form(enum section_kind kind)
 		return "in network NAME { }";
 	case SECTION_ENVIRONMENT:
 		return "in environment NAME { }";
+	case SECTION_EXPECT:
+		return "in expect { }";
 	}
 	abort();
 }
@@ -400,7 +412,8 @@ void unknown_option(struct reader *reader, struct source *source, struct section
 		scan_option(reader, source, section, meant, &corrected);
 		return;
 	}
-	for (unsigned int kind = SECTION_TOP; kind < SECTION_KINDS; kind++) {
+	/* Most words that an expectation might have are options elsewhere, so that "elsewhere" is no advice. */
+	for (unsigned int kind = SECTION_TOP; kind < SECTION_KINDS && section->kind != SECTION_EXPECT; kind++) {
 		if (!option_find((enum section_kind)kind, name))
 			continue;
 		if (reader->braces_missed == 0 || section->kind != SECTION_TOP)

@@ -13,6 +13,7 @@ static struct parsing {
 	struct reader *reader;
 	size_t networks; /* how many sections of a kind are complete: the scanner made the structs in the same order */
 	size_t environments;
+	size_t expectations;
 } * current;
 
 /* All options share this place for a value that we never use. libconfuse 3.3 then keeps no list of values (each would
@@ -221,7 +222,7 @@ static void take_value(
 
 /* --- libconfuse --- */
 
-/* The kind of a libconfuse section by the first letter of its name, which is root, service, network or environment. */
+/* The kind of a libconfuse section by the first letters of its name: root, service, network, environment or expect. */
 static enum section_kind kind_of(const cfg_t *section)
 {
 	switch (section->name[0]) {
@@ -230,7 +231,7 @@ static enum section_kind kind_of(const cfg_t *section)
 	case 'n':
 		return SECTION_NETWORK;
 	case 'e':
-		return SECTION_ENVIRONMENT;
+		return section->name[1] == 'x' ? SECTION_EXPECT : SECTION_ENVIRONMENT;
 	default:
 		return SECTION_TOP;
 	}
@@ -256,6 +257,11 @@ static void *object_of(struct parsing *parsing, enum section_kind kind)
 			return NULL;
 		reader->doubts = &reader->environment_doubts[parsing->environments];
 		return &policy->environments[parsing->environments];
+	case SECTION_EXPECT:
+		if (parsing->expectations >= policy->expectation_count)
+			return NULL;
+		reader->doubts = &reader->expectation_doubts[parsing->expectations];
+		return &policy->expectations[parsing->expectations];
 	}
 	abort();
 }
@@ -293,6 +299,9 @@ static int section_callback(cfg_t *parent, cfg_opt_t *option)
 	case SECTION_ENVIRONMENT:
 		current->environments++;
 		break;
+	case SECTION_EXPECT:
+		current->expectations++;
+		break;
 	}
 	return cfg_opt_rmnsec(option, last) == CFG_SUCCESS ? 0 : -1;
 }
@@ -319,10 +328,20 @@ static void build_options(const struct section_schema *section, cfg_opt_t *optio
 	}
 }
 
+static cfg_opt_t section_option(enum section_kind kind, cfg_opt_t *options)
+{
+	return (cfg_opt_t){.name = policy_sections[kind].name,
+		.type = CFGT_SEC,
+		.flags = CFGF_MULTI | (policy_sections[kind].titled ? CFGF_TITLE : 0),
+		.subopts = options,
+		.validcb = section_callback};
+}
+
 void policy_parse(struct reader *reader)
 {
 	cfg_opt_t options[SECTION_KINDS][SECTION_MAX_OPTIONS + SECTION_KINDS + 1];
 	cfg_opt_t *top = options[SECTION_TOP] + policy_sections[SECTION_TOP].option_count;
+	cfg_opt_t *inner = options[SECTION_ENVIRONMENT] + policy_sections[SECTION_ENVIRONMENT].option_count;
 	struct parsing parsing = {.reader = reader};
 	size_t mistakes;
 	cfg_t *root;
@@ -331,11 +350,8 @@ void policy_parse(struct reader *reader)
 	for (unsigned int kind = 0; kind < SECTION_KINDS; kind++)
 		build_options(&policy_sections[kind], options[kind]);
 	for (unsigned int kind = SECTION_SERVICE; kind < SECTION_KINDS; kind++)
-		*top++ = (cfg_opt_t){.name = policy_sections[kind].name,
-			.type = CFGT_SEC,
-			.flags = CFGF_MULTI | (policy_sections[kind].titled ? CFGF_TITLE : 0),
-			.subopts = options[kind],
-			.validcb = section_callback};
+		*top++ = section_option((enum section_kind)kind, options[kind]);
+	*inner = section_option(SECTION_EXPECT, options[SECTION_EXPECT]);
 	current = &parsing;
 	reader->doubt = DOUBT_VALUES;
 	root = cfg_init(options[SECTION_TOP], CFGF_NONE);

@@ -20,8 +20,9 @@
 #define POLICY_MAX_WORD 4095u /* bytes in one word or string: the longest path */
 #define POLICY_NO_INDEX UINT32_MAX
 
-enum section_kind { SECTION_TOP, SECTION_SERVICE, SECTION_NETWORK, SECTION_ENVIRONMENT };
-#define SECTION_KINDS	    4u
+/* An expectation also stands inside an environment; no other section stands inside another one. */
+enum section_kind { SECTION_TOP, SECTION_SERVICE, SECTION_NETWORK, SECTION_ENVIRONMENT, SECTION_EXPECT };
+#define SECTION_KINDS	    5u
 #define SECTION_MAX_OPTIONS 32u
 
 enum option_kind {
@@ -40,12 +41,14 @@ enum option_kind {
 struct option_schema {
 	const char *name;
 	enum option_kind kind;
-	size_t value;  /* offset in struct policy, service, network or environment */
+	size_t value;  /* offset in struct policy, service, network, environment or expectation */
 	size_t origin; /* offset of the uint32_t that remembers the line */
 	uint32_t minimum;
 	uint32_t maximum;
 	const char *const *words;
 	unsigned int word_count;
+	const char *if_empty;	/* why a list may not be empty, and what to write; NULL: it may */
+	const char *if_missing; /* expectations: what to write; NULL: it need not be written */
 };
 
 struct section_schema {
@@ -107,9 +110,12 @@ struct reader {
 	bool incomplete;  /* the same for the policy as a whole: a file or a part of one could not be read */
 	uint8_t service_doubts;
 	uint8_t *environment_doubts;
+	uint8_t *expectation_doubts;
 	unsigned int braces_missed; /* sections ended for the user, whose braces may still come */
 	size_t network_capacity;
 	size_t environment_capacity;
+	size_t expectation_capacity;
+	bool expectations_over; /* more than a policy may have, which was said */
 	size_t segment_capacity;
 	size_t file_capacity;
 	unsigned int suggestions_left; /* names that may still be compared in search of a suggestion */
@@ -175,6 +181,7 @@ char *token_string(const struct token *token);
 /* The section that is being scanned. `lines` remembers where each option was given, 0 = not yet. */
 struct section {
 	enum section_kind kind;
+	const struct section *outer; /* the environment in which an expectation stands, or NULL */
 	uint32_t line;
 	void *object; /* the struct in the policy; moves when the policy grows, so valid only until the section ends */
 	const char *name;

@@ -182,6 +182,38 @@ static void note_environment(struct reader *reader, const struct environment *en
 		service->memcached_port, "memcached_port");
 }
 
+/* Whether a list holds addresses of a family. Looks no further than to the first. */
+static bool reaches(const struct policy *policy, const struct source_list *list, enum width width)
+{
+	_cleanup_(visit_done) struct visit visit = visit_new(policy);
+	const struct source_list *sources = list;
+
+	visit_list(&visit, policy, list);
+	while (sources && (width == WIDTH_IPV4 ? sources->v4.count : sources->v6.count) == 0)
+		sources = visit_next(&visit, policy);
+	return sources != NULL;
+}
+
+static void note_expectation(struct reader *reader, const struct expectation *expectation, struct visit *used,
+	uint32_t *last_list, uint32_t list_number)
+{
+	const struct policy *policy = reader->policy;
+	const struct source_list *from = &expectation->from;
+	const struct source_list *to = &expectation->to;
+	bool v4 = reaches(policy, from, WIDTH_IPV4);
+	bool v6 = reaches(policy, from, WIDTH_IPV6);
+
+	note_own(reader, from);
+	note_own(reader, to);
+	note_references(reader, from, last_list, list_number);
+	visit_list(used, policy, from);
+	if (!v4 && !v6)
+		mistake_add(reader, from->origin, "'from' holds no address, so that nothing is expected");
+	else if (to->given && !(v4 && to->v4.count) && !(v6 && to->v6.count))
+		mistake_add(reader, to->origin,
+			"'to' holds no address of the family of 'from', so that nothing is expected");
+}
+
 void policy_notes(const struct policy *policy, struct diagnostics *notes)
 {
 	_cleanup_free_ uint32_t *last_list = mem_zero(policy->network_count, sizeof(*last_list));
@@ -196,6 +228,8 @@ void policy_notes(const struct policy *policy, struct diagnostics *notes)
 	}
 	for (size_t i = 0; i < policy->environment_count; i++)
 		note_environment(&reader, &policy->environments[i], &used, last_list, &list_number);
+	for (size_t i = 0; i < policy->expectation_count; i++)
+		note_expectation(&reader, &policy->expectations[i], &used, last_list, ++list_number);
 	while (visit_next(&used, policy))
 		;
 	for (size_t i = 0; i < policy->network_count; i++)

@@ -51,6 +51,26 @@ static void *environment_new(struct reader *reader, const char *name, uint32_t l
 	return environment;
 }
 
+/* `outer`: the environment in which it stands, or NULL. */
+static void *expectation_new(struct reader *reader, const struct section *outer, uint32_t line)
+{
+	struct policy *policy = reader->policy;
+
+	if (policy->expectation_count >= reader->expectation_capacity) {
+		ARRAY_GROW(policy->expectations, policy->expectation_count, reader->expectation_capacity);
+		reader->expectation_doubts = mem_resize(reader->expectation_doubts, reader->expectation_capacity, 1);
+	}
+	reader->expectation_doubts[policy->expectation_count] = 0;
+	reader->doubts = &reader->expectation_doubts[policy->expectation_count];
+	struct expectation *expectation = &policy->expectations[policy->expectation_count++];
+
+	*expectation = (struct expectation){.origin = line,
+		.environment = outer ? (uint32_t)(policy->environment_count - 1) : POLICY_EVERY_ENVIRONMENT};
+	expectation->from.v4.width = expectation->to.v4.width = WIDTH_IPV4;
+	expectation->from.v6.width = expectation->to.v6.width = WIDTH_IPV6;
+	return expectation;
+}
+
 static void *service_new(struct reader *reader, uint32_t line, bool *ret_again)
 {
 	struct service *service = &reader->policy->service;
@@ -118,6 +138,45 @@ static void not_closed(struct reader *reader, const struct section *section, con
 	reader->braces_missed++;
 }
 
+static void scan_section(struct reader *reader, struct source *source, enum section_kind kind,
+	const struct token *token, const struct section *outer);
+
+static bool too_many_expectations(struct reader *reader, uint32_t line)
+{
+	if (reader->policy->expectation_count < POLICY_MAX_EXPECTATIONS)
+		return false;
+	if (!reader->expectations_over)
+		mistake_add(
+			reader, line, "more than 10,000 expectations: join those that differ in 'from' or 'to' only");
+	reader->expectations_over = true;
+	return true;
+}
+
+/* What belongs to the environment may have been read as an expectation's: it is not missing. */
+static void doubt_environment(struct reader *reader)
+{
+	reader->environment_doubts[reader->policy->environment_count - 1] |= DOUBT_NAMES;
+}
+
+/* Whether an expectation has all that it needs, so that what follows may belong to what is around it. */
+static bool is_complete(const struct section *section)
+{
+	const struct section_schema *schema = &policy_sections[section->kind];
+
+	for (unsigned int i = 0; i < schema->option_count; i++)
+		if (schema->options[i].if_missing && !section->lines[i])
+			return false;
+	return true;
+}
+
+/* Whether a name in an environment is, or was meant to be, the keyword of a section that may stand there. */
+static bool is_expect(const struct section *section, const char *name)
+{
+	const char *keyword = policy_sections[SECTION_EXPECT].name;
+
+	return section->kind == SECTION_ENVIRONMENT && name_distance(name, keyword, 2) <= name_tolerance(name);
+}
+
 /* One statement in a section whose first token is a word that was taken already. */
 static void scan_statement(
 	struct reader *reader, struct source *source, struct section *section, const struct token *token)
@@ -126,9 +185,19 @@ static void scan_statement(
 	const struct option_schema *option = option_find(section->kind, name);
 	const struct token *ahead = token_peek(reader, source, 0);
 
-	if (option) {
+	if (option && section->outer && option->kind == OPTION_NAME) {
+		mistake_add(reader, token->line,
+			"'%s' in an expectation of environment '%s': leave it out, or write the expectation outside "
+			"environments",
+			option->name, section->outer->name);
+		skip_statement(reader, source);
+	} else if (option) {
 		scan_option(reader, source, section, option, token);
+	} else if (section->kind == SECTION_ENVIRONMENT && token_is(token, policy_sections[SECTION_EXPECT].name)) {
+		scan_section(reader, source, SECTION_EXPECT, token, section);
 	} else if (token_is_assignment(ahead)) {
+		if (section->outer && option_find(SECTION_ENVIRONMENT, name))
+			doubt_environment(reader);
 		unknown_option(reader, source, section, token);
 	} else if (ahead->kind == TOKEN_PAREN_OPEN) {
 		mistake_add(
@@ -136,11 +205,19 @@ static void scan_statement(
 		skip_statement(reader, source);
 	} else if (ahead->kind == TOKEN_BRACE_OPEN ||
 		   (token_is_text(ahead) && token_peek(reader, source, 1)->kind == TOKEN_BRACE_OPEN)) {
+		if (is_expect(section, name)) {
+			mistake_add(reader, token->line, "unknown section '%.64s': did you mean '%s'?", name,
+				policy_sections[SECTION_EXPECT].name);
+			scan_section(reader, source, SECTION_EXPECT, token, section);
+			return;
+		}
 		if (option_suggest(section->kind, name)) {
 			unknown_option(reader, source, section, token);
 			return;
 		}
-		mistake_add(reader, token->line, "a section '%.64s' in a section: sections stand side by side", name);
+		mistake_add(reader, token->line, "a section '%.64s' in a section: %s", name,
+			section->kind == SECTION_ENVIRONMENT ? "only expect { ... } may stand in an environment"
+							     : "sections stand side by side");
 		skip_statement(reader, source);
 	} else {
 		mistake_add(reader, token->line, "unexpected '%.64s': write options as NAME = VALUE", name);
@@ -153,14 +230,35 @@ static void scan_nameless(struct reader *reader, struct source *source, const st
 	skip_statement(reader, source);
 }
 
+/* True where what comes cannot stand in this section, so that its closing brace was forgotten. An option is not
+ * followed by a brace without '=', so a section begins there. */
+static bool section_is_over(struct reader *reader, struct source *source, const struct section *section)
+{
+	const struct token *ahead = token_peek(reader, source, 0);
+
+	if (ahead->kind == TOKEN_END)
+		return true;
+	if (section_ahead(reader, source, 0))
+		return section->kind != SECTION_ENVIRONMENT || !token_is(ahead, policy_sections[SECTION_EXPECT].name);
+	if (!section->outer || !is_complete(section) || ahead->kind != TOKEN_WORD ||
+		!token_is_assignment(token_peek(reader, source, 1)))
+		return false;
+	_cleanup_free_ char *name = token_string(ahead);
+
+	return option_find(SECTION_ENVIRONMENT, name) != NULL;
+}
+
 static void scan_body(struct reader *reader, struct source *source, struct section *section)
 {
 	for (;;) {
 		const struct token *ahead = token_peek(reader, source, 0);
 
-		/* No option is called like a section, so a section that begins here stands behind a forgotten brace. */
-		if (ahead->kind == TOKEN_END || section_ahead(reader, source, 0)) {
+		if (section_is_over(reader, source, section)) {
 			not_closed(reader, section, token_peek(reader, source, 0));
+			/* Perhaps it was closed, but what follows was written into it: then the environment ends early.
+			 */
+			if (section->outer && !section_ahead(reader, source, 0))
+				doubt_environment(reader);
 			return;
 		}
 		if (ahead->kind == TOKEN_BRACE_OPEN) {
@@ -185,13 +283,21 @@ static void scan_body(struct reader *reader, struct source *source, struct secti
 	}
 }
 
-/* The keyword is taken already. `token` is where it stood, `kind` what it was or was meant to be. */
-static void scan_section(
-	struct reader *reader, struct source *source, enum section_kind kind, const struct token *token)
+/* The keyword is taken already. `token` is where it stood, `kind` what it was or was meant to be, `outer` the section
+ * in which it stands, or NULL. */
+static void scan_section(struct reader *reader, struct source *source, enum section_kind kind,
+	const struct token *token, const struct section *outer)
 {
-	struct section section = {.kind = kind, .line = token->line};
+	struct section section = {.kind = kind, .outer = outer, .line = token->line};
 	_cleanup_free_ char *title = NULL;
+	uint8_t *outer_doubts = reader->doubts;
 	bool again = false;
+
+	if (kind == SECTION_EXPECT && too_many_expectations(reader, token->line)) {
+		skip_statement(reader, source);
+		return;
+	}
+	reader->doubts = NULL;
 
 	if (token_peek(reader, source, 0)->kind == TOKEN_EQUAL) {
 		mistake_add(reader, token->line, "a section is written without '=': write %s%s { ... }",
@@ -212,6 +318,10 @@ static void scan_section(
 	case SECTION_ENVIRONMENT:
 		section.object = environment_new(reader, title, token->line);
 		break;
+	case SECTION_EXPECT:
+		section.object = expectation_new(reader, outer, token->line);
+		section.name = policy_sections[kind].name;
+		break;
 	}
 	if (policy_sections[kind].titled)
 		section.name = title;
@@ -228,7 +338,7 @@ static void scan_section(
 			policy_sections[kind].name, title[0] ? " " : "", title);
 	scan_body(reader, source, &section);
 	clean_bytes(reader, "}", 1);
-	reader->doubts = NULL;
+	reader->doubts = outer_doubts;
 }
 
 /* --- the outermost level of a file --- */
@@ -371,10 +481,10 @@ static void scan_unknown(struct reader *reader, struct source *source, const str
 	if (is_section && section_suggest(name, &kind)) {
 		mistake_add(reader, token->line, "unknown section '%.64s': did you mean '%s'?", name,
 			policy_sections[kind].name);
-		scan_section(reader, source, kind, token);
+		scan_section(reader, source, kind, token, NULL);
 	} else if (is_section) {
 		mistake_add(reader, token->line,
-			"unknown section '%.64s': known are service, network NAME and environment NAME", name);
+			"unknown section '%.64s': known are service, network NAME, environment NAME and expect", name);
 		reader->incomplete = true;
 		skip_statement(reader, source);
 	} else if (token_is_assignment(ahead)) {
@@ -405,7 +515,7 @@ static void scan_top(struct reader *reader, struct source *source, const struct 
 	else if (option)
 		scan_option(reader, source, reader->top, option, token);
 	else if (section_find(token, &kind))
-		scan_section(reader, source, kind, token);
+		scan_section(reader, source, kind, token, NULL);
 	else
 		scan_unknown(reader, source, token);
 }

@@ -12,6 +12,8 @@ static const char *const server_words[] = {[SERVER_EXPECTED] = "expected", [SERV
 static const char *const log_words[] = {[LOG_NONE] = "none", [LOG_SAMPLED] = "sampled", [LOG_ALL] = "all"};
 static const char *const routed_words[] = {
 	[ROUTED_CONTAINERS] = "containers", [ROUTED_ALL] = "all", [ROUTED_NONE] = "none"};
+static const char *const speaks_words[] = {[SPEAKS_TLS] = "tls", [SPEAKS_PLAINTEXT] = "plaintext"};
+static const char *const verdict_words[] = {[EXPECT_ALLOW] = "allow", [EXPECT_REFUSE] = "refuse"};
 
 const char *tls_mode_name(enum tls_mode mode)
 {
@@ -43,67 +45,82 @@ const char *routed_mode_name(enum routed_mode mode)
 	return routed_words[mode];
 }
 
-#define TEXT(type, option, form, member)                                                                               \
+const char *speaks_mode_name(enum speaks_mode mode)
+{
+	return speaks_words[mode];
+}
+
+const char *expect_verdict_name(enum expect_verdict verdict)
+{
+	return verdict_words[verdict];
+}
+
+/* What follows the members is more of struct option_schema. */
+#define OPTION(type, option, form, member, origin_member, ...)                                                         \
 	{                                                                                                              \
 		.name = option, .kind = form, .value = offsetof(struct type, member),                                  \
-		.origin = offsetof(struct type, member##_origin)                                                       \
+		.origin = offsetof(struct type, origin_member), ##__VA_ARGS__                                          \
 	}
-#define PORT(option, member, least, most)                                                                              \
-	{                                                                                                              \
-		.name = option, .kind = OPTION_PORT, .value = offsetof(struct service, member),                        \
-		.origin = offsetof(struct service, member##_origin), .minimum = (least), .maximum = (most)             \
-	}
-#define LIST(type, option, form, member)                                                                               \
-	{                                                                                                              \
-		.name = option, .kind = form, .value = offsetof(struct type, member),                                  \
-		.origin = offsetof(struct type, member) + offsetof(struct source_list, origin)                         \
-	}
-#define CHOICE(option, member)                                                                                         \
-	{                                                                                                              \
-		.name = option, .kind = OPTION_CHOICE, .value = offsetof(struct environment, member),                  \
-		.origin = offsetof(struct environment, member##_origin), .words = member##_words,                      \
-		.word_count = ARRAY_SIZE(member##_words)                                                               \
-	}
-#define COUNT(option, member, origin_member, least, most)                                                              \
-	{                                                                                                              \
-		.name = option, .kind = OPTION_COUNT, .value = offsetof(struct environment, member),                   \
-		.origin = offsetof(struct environment, origin_member), .minimum = (least), .maximum = (most)           \
-	}
+#define TEXT(type, option, form, member)      OPTION(type, option, form, member, member##_origin)
+#define LIST(type, option, form, member, ...) OPTION(type, option, form, member, member.origin, ##__VA_ARGS__)
+#define PORT(type, option, member, least, most, ...)                                                                   \
+	OPTION(type, option, OPTION_PORT, member, member##_origin, .minimum = (least), .maximum = (most), ##__VA_ARGS__)
+#define COUNT(type, option, member, origin_member, least, most)                                                        \
+	OPTION(type, option, OPTION_COUNT, member, origin_member, .minimum = (least), .maximum = (most))
+#define CHOICE(type, option, member, ...)                                                                              \
+	OPTION(type, option, OPTION_CHOICE, member, member##_origin, .words = member##_words,                          \
+		.word_count = ARRAY_SIZE(member##_words), ##__VA_ARGS__)
 
 static const struct option_schema top_options[] = {
 	TEXT(policy, "default_environment", OPTION_NAME, default_environment),
 };
 
 static const struct option_schema service_options[] = {
-	PORT("port", port, 1, 65535),
-	PORT("tls_port", tls_port, 0, 65535),
-	PORT("admin_port", admin_port, 0, 65535),
-	PORT("memcached_port", memcached_port, 0, 65535),
+	PORT(service, "port", port, 1, 65535),
+	PORT(service, "tls_port", tls_port, 0, 65535),
+	PORT(service, "admin_port", admin_port, 0, 65535),
+	PORT(service, "memcached_port", memcached_port, 0, 65535),
 	TEXT(service, "flagfile", OPTION_PATH, flagfile),
 	TEXT(service, "unit", OPTION_UNIT, unit),
-	PORT("conntrack_label", conntrack_label, 0, 128 - POLICY_LABEL_BITS),
-	PORT("log_group", log_group, 0, 65535),
+	PORT(service, "conntrack_label", conntrack_label, 0, 128 - POLICY_LABEL_BITS),
+	PORT(service, "log_group", log_group, 0, 65535),
 };
 
 static const struct option_schema network_options[] = {
 	LIST(network, "sources", OPTION_SOURCES, sources),
 };
 
+static const char nothing_reached[] = "so that nothing could be reached: list addresses, or leave it out";
+
 static const struct option_schema environment_options[] = {
-	CHOICE("tls", tls),
+	CHOICE(environment, "tls", tls),
 	LIST(environment, "clients", OPTION_SOURCES, clients),
 	LIST(environment, "admins", OPTION_SOURCES, admins),
 	LIST(environment, "memcached_clients", OPTION_SOURCES, memcached_clients),
-	LIST(environment, "bind", OPTION_ADDRESSES, bind),
-	LIST(environment, "admin_bind", OPTION_ADDRESSES, admin_bind),
-	CHOICE("loopback", loopback),
-	CHOICE("admin_tls", admin_tls),
-	COUNT("max_connections_per_source", max_connections_per_source, max_connections_origin, 0, 1000000),
-	COUNT("new_connections_per_second", new_connections_per_second, new_connections_origin, 0, 1000000),
-	COUNT("ipv6_source_prefix", ipv6_source_prefix, ipv6_source_prefix_origin, 1, 128),
-	CHOICE("server", server),
-	CHOICE("log", log),
-	CHOICE("routed", routed),
+	LIST(environment, "bind", OPTION_ADDRESSES, bind, .if_empty = nothing_reached),
+	LIST(environment, "admin_bind", OPTION_ADDRESSES, admin_bind, .if_empty = nothing_reached),
+	CHOICE(environment, "loopback", loopback),
+	CHOICE(environment, "admin_tls", admin_tls),
+	COUNT(environment, "max_connections_per_source", max_connections_per_source, max_connections_origin, 0,
+		1000000),
+	COUNT(environment, "new_connections_per_second", new_connections_per_second, new_connections_origin, 0,
+		1000000),
+	COUNT(environment, "ipv6_source_prefix", ipv6_source_prefix, ipv6_source_prefix_origin, 1, 128),
+	CHOICE(environment, "server", server),
+	CHOICE(environment, "log", log),
+	CHOICE(environment, "routed", routed),
+};
+
+static const struct option_schema expect_options[] = {
+	TEXT(expectation, "environment", OPTION_NAME, environment_name),
+	LIST(expectation, "from", OPTION_SOURCES, from,
+		.if_empty = "so that nothing is expected: list sources, or write any",
+		.if_missing = "whose connections are meant, or from = any"),
+	LIST(expectation, "to", OPTION_ADDRESSES, to,
+		.if_empty = "so that nothing is expected: list addresses, or leave it out"),
+	PORT(expectation, "to_port", to_port, 1, 65535, .if_missing = "to_port = PORT, one of the service's"),
+	CHOICE(expectation, "speaks", speaks, .if_missing = "speaks = tls or speaks = plaintext"),
+	CHOICE(expectation, "verdict", verdict, .if_missing = "verdict = allow or verdict = refuse"),
 };
 
 const struct section_schema policy_sections[SECTION_KINDS] = {
@@ -111,6 +128,7 @@ const struct section_schema policy_sections[SECTION_KINDS] = {
 	[SECTION_SERVICE] = {"service", false, service_options, ARRAY_SIZE(service_options)},
 	[SECTION_NETWORK] = {"network", true, network_options, ARRAY_SIZE(network_options)},
 	[SECTION_ENVIRONMENT] = {"environment", true, environment_options, ARRAY_SIZE(environment_options)},
+	[SECTION_EXPECT] = {"expect", false, expect_options, ARRAY_SIZE(expect_options)},
 };
 
 _Static_assert(ARRAY_SIZE(environment_options) <= SECTION_MAX_OPTIONS, "raise SECTION_MAX_OPTIONS");

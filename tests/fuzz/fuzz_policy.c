@@ -53,6 +53,24 @@ static void check_addresses(const struct source_list *list)
 		require(value_compare(intervals_get(&list->v6, i).first, intervals_get(&list->v6, i).last) == 0);
 }
 
+static void check_expectation(const struct policy *policy, const struct expectation *expectation)
+{
+	const struct service *service = &policy->service;
+
+	require(expectation->environment == POLICY_EVERY_ENVIRONMENT ||
+		expectation->environment < policy->environment_count);
+	if (expectation->environment_name)
+		require(strcmp(policy->environments[expectation->environment].name, expectation->environment_name) ==
+			0);
+	require(policy_place(policy, expectation->origin).line > 0);
+	check_list(policy, &expectation->from);
+	require(expectation->from.v4.count + expectation->from.v6.count + expectation->from.reference_count > 0);
+	check_addresses(&expectation->to);
+	require(expectation->to_port == service->port || expectation->to_port == service->tls_port ||
+		expectation->to_port == service->admin_port || expectation->to_port == service->memcached_port);
+	require(expectation->to_port != 0 && expectation->speaks_origin && expectation->verdict_origin);
+}
+
 static void check_policy(const struct policy *policy)
 {
 	struct diagnostics notes = {0};
@@ -72,6 +90,9 @@ static void check_policy(const struct policy *policy)
 		check_addresses(&environment->bind);
 		check_addresses(&environment->admin_bind);
 	}
+	require(policy->expectation_count <= POLICY_MAX_EXPECTATIONS);
+	for (size_t i = 0; i < policy->expectation_count; i++)
+		check_expectation(policy, &policy->expectations[i]);
 	policy_notes(policy, &notes);
 	diagnostics_done(&notes);
 }

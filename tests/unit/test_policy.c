@@ -217,6 +217,22 @@ static void dump_environment(struct text *text, const struct policy *policy, con
 	dump_list(text, policy, "admin_bind", &e->admin_bind);
 }
 
+static void dump_expectation(struct text *text, const struct policy *policy, const struct expectation *e)
+{
+	bool every = e->environment == POLICY_EVERY_ENVIRONMENT;
+
+	text_append(text, "expect");
+	dump_place(text, policy, e->origin);
+	text_append(text, "\n");
+	dump_word(text, policy, "environment", every ? "(every)" : policy->environments[e->environment].name,
+		e->environment_name_origin);
+	dump_list(text, policy, "from", &e->from);
+	dump_list(text, policy, "to", &e->to);
+	dump_number(text, policy, "to_port", e->to_port, e->to_port_origin);
+	dump_word(text, policy, "speaks", speaks_mode_name(e->speaks), e->speaks_origin);
+	dump_word(text, policy, "verdict", expect_verdict_name(e->verdict), e->verdict_origin);
+}
+
 static void dump_diagnostics(struct text *text, const struct diagnostics *diagnostics)
 {
 	for (size_t i = 0; i < diagnostics->count; i++) {
@@ -258,6 +274,8 @@ static void dump_policy(struct text *text, const struct policy *policy)
 	}
 	for (size_t i = 0; i < policy->environment_count; i++)
 		dump_environment(text, policy, &policy->environments[i]);
+	for (size_t i = 0; i < policy->expectation_count; i++)
+		dump_expectation(text, policy, &policy->expectations[i]);
 	text_printf(text, "%zu sources written\n", policy->source_count);
 	policy_notes(policy, &notes);
 	dump_diagnostics(text, &notes);
@@ -390,7 +408,8 @@ static void expect_text(const char *string, const char *wanted)
 }
 
 /* What a bare environment needs around an option to be good. */
-#define GOOD(option) "service { tls_port = 6380 }\nenvironment e { clients = {} " option " }\n"
+#define EXPECT(option) "expect { from = any to_port = 6380 speaks = tls verdict = refuse " option " }"
+#define GOOD(option)   "service { tls_port = 6380 }\nenvironment e { clients = {} " option " }\n"
 
 static const struct {
 	const char *text;
@@ -427,6 +446,33 @@ static const struct {
 	{GOOD("log = all none"), "text:2: unexpected 'none': write options as NAME = VALUE\n"},
 	{GOOD("log += all"), "text:2: 'log +=' is not understood: write the whole list with '='\n"},
 	{GOOD("clients = {}"), "text:2: 'clients' is given again: it stands in text:2 already; keep one\n"},
+	{GOOD("") EXPECT(""), ""},
+	{GOOD(EXPECT("") EXPECT("")) EXPECT(""), ""},
+	/* An expectation in an environment hides nothing of it. */
+	{"environment e { " EXPECT("") " }",
+		"text:1: environment 'e' has no 'clients': write who may connect, or clients = {} for nobody\n"
+		"text:1: environment 'e' has tls = required (the default), but the service has no tls_port: with "
+		"`dragonfly --tls` the port itself speaks TLS; write tls_port = 6379 in service { }\n"
+		"text:1: to_port = 6380 is no port of the service, which judges no other: write one of 6379 (port)\n"},
+	{"environment e { expect { colour = red } }",
+		"text:1: unknown option 'colour': known in expect { }: environment, from, to, to_port, speaks and "
+		"verdict\n"
+		"text:1: environment 'e' has no 'clients': write who may connect, or clients = {} for nobody\n"
+		"text:1: environment 'e' has tls = required (the default), but the service has no tls_port: with "
+		"`dragonfly --tls` the port itself speaks TLS; write tls_port = 6379 in service { }\n"},
+	{GOOD("") EXPECT("to = {}"),
+		"text:3: 'to' is empty, so that nothing is expected: list addresses, or leave it out\n"},
+	{GOOD("") EXPECT("environment = f"), "text:3: there is no environment 'f': known: e\n"},
+	{GOOD(EXPECT("environment = e")),
+		"text:2: 'environment' in an expectation of environment 'e': leave it out, or write the expectation "
+		"outside environments\n"},
+	{GOOD("expect"), "text:2: no '{' behind 'expect': write one, and '}' at the end\n"
+			 "text:2: 'environment e' has no closing brace: write '}' at its end\n"},
+	{GOOD("expect {"), "text:2: 'environment e' has no closing brace: write '}' at its end\n"
+			   "text:2: 'expect' has no 'from': write whose connections are meant, or from = any\n"
+			   "text:2: 'expect' has no 'to_port': write to_port = PORT, one of the service's\n"
+			   "text:2: 'expect' has no 'speaks': write speaks = tls or speaks = plaintext\n"
+			   "text:2: 'expect' has no 'verdict': write verdict = allow or verdict = refuse\n"},
 	{"", "text: there is no environment: write environment NAME { clients = {...} }\n"},
 };
 
@@ -683,6 +729,29 @@ static void test_source_limit(void **state)
 		got, "text:1000002: more than 1,000,000 sources: join what is adjacent into prefixes or ranges\n");
 }
 
+static void test_expectation_limit(void **state)
+{
+	_cleanup_text_ struct text text = {0};
+	_cleanup_free_ char *got = NULL;
+	struct policy *policy = NULL;
+
+	(void)state;
+	text_append(&text, GOOD(""));
+	for (unsigned int i = 0; i < POLICY_MAX_EXPECTATIONS; i++)
+		text_append(&text, EXPECT("to = 10.0.0.1") "\n");
+	got = load_text(text_string(&text), &policy);
+	assert_string_equal(got, "");
+	assert_int_equal(policy->expectation_count, POLICY_MAX_EXPECTATIONS);
+	policy_free(policy);
+	free(got);
+	text_append(&text, EXPECT("colour = red") "\n" EXPECT("") "\nnetwork n { sources = 10.0.0.1/8 }\n");
+	got = load_text(text_string(&text), NULL);
+	assert_string_equal(got,
+		"text:10003: more than 10,000 expectations: join those that differ in 'from' or 'to' only\n"
+		"text:10005: '10.0.0.1/8' has host bits set: write 10.0.0.0/8 for the network, or 10.0.0.1 for the "
+		"host\n");
+}
+
 static void test_reported_limit(void **state)
 {
 	_cleanup_text_ struct text text = {0};
@@ -904,6 +973,8 @@ static void test_words(void **state)
 	assert_string_equal(server_mode_name(SERVER_OPTIONAL), "optional");
 	assert_string_equal(log_mode_name(LOG_NONE), "none");
 	assert_string_equal(routed_mode_name(ROUTED_NONE), "none");
+	assert_string_equal(speaks_mode_name(SPEAKS_PLAINTEXT), "plaintext");
+	assert_string_equal(expect_verdict_name(EXPECT_REFUSE), "refuse");
 }
 
 /* Two texts one after the other: libconfuse's lexer is global and must not remember. */
@@ -933,6 +1004,7 @@ int main(int count, char **arguments)
 		cmocka_unit_test(test_include_count),
 		cmocka_unit_test(test_text_limit),
 		cmocka_unit_test(test_source_limit),
+		cmocka_unit_test(test_expectation_limit),
 		cmocka_unit_test(test_reported_limit),
 		cmocka_unit_test(test_many_networks),
 		cmocka_unit_test(test_many_unknown),
