@@ -473,6 +473,23 @@ static const struct {
 			   "text:2: 'expect' has no 'to_port': write to_port = PORT, one of the service's\n"
 			   "text:2: 'expect' has no 'speaks': write speaks = tls or speaks = plaintext\n"
 			   "text:2: 'expect' has no 'verdict': write verdict = allow or verdict = refuse\n"},
+	/* What is wrong with one of them makes up nothing about the other. */
+	{"service { tls_port = 6380 } environment e { " EXPECT("") " colour = red }",
+		"text:1: unknown option 'colour': known in environment NAME { }: tls, clients, admins, "
+		"memcached_clients, bind, admin_bind, loopback, admin_tls, max_connections_per_source, "
+		"new_connections_per_second, ipv6_source_prefix, server, log and routed\n"},
+	{"service { tls_port = 6380 } environment e { expect = { from = any to_port = 6380 speaks = tls verdict = "
+	 "allow } }",
+		"text:1: a section is written without '=': write expect { ... }\n"
+		"text:1: environment 'e' has no 'clients': write who may connect, or clients = {} for nobody\n"},
+	{"service { tls_port = 6380 } environment e { expect { from = any clients = {} } }",
+		"text:1: unknown option 'clients': known in expect { }: environment, from, to, to_port, speaks and "
+		"verdict\n"},
+	{GOOD("expect { from = {10.0.0.1, 2001:db8::1/64} to = 2001:db8::2 to_port = 6380 speaks = tls verdict = "
+	      "allow }"),
+		"text:2: '2001:db8::1/64' has host bits set: write 2001:db8::/64 for the network, or 2001:db8::1 for "
+		"the host\n"},
+	{GOOD(EXPECT("enviroment = f")), "text:2: unknown option 'enviroment': did you mean 'environment'?\n"},
 	{"", "text: there is no environment: write environment NAME { clients = {...} }\n"},
 };
 
