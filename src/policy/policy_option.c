@@ -346,11 +346,26 @@ static bool is_part_of(const char *name, const char *option)
 	       (option[whole - length - 1] == '_' && strcmp(name, option + whole - length) == 0);
 }
 
+/* The option of which a name is a part; NULL where there is none, or two. */
+static const struct option_schema *option_abbreviated(const struct section_schema *section, const char *name)
+{
+	unsigned int found = section->option_count;
+
+	for (unsigned int i = 0; i < section->option_count; i++) {
+		if (!is_part_of(name, section->options[i].name))
+			continue;
+		if (found < section->option_count)
+			return NULL;
+		found = i;
+	}
+	return found < section->option_count ? &section->options[found] : NULL;
+}
+
 /* The option that a misspelt name most probably means; NULL where none is near, or two are. */
 const struct option_schema *option_suggest(enum section_kind kind, const char *name)
 {
 	const struct section_schema *section = &policy_sections[kind];
-	const struct option_schema *best = NULL;
+	unsigned int best = section->option_count;
 	unsigned int least = name_tolerance(name) + 1;
 	bool tie = false;
 
@@ -358,24 +373,14 @@ const struct option_schema *option_suggest(enum section_kind kind, const char *n
 		unsigned int distance = name_distance(name, section->options[i].name, least);
 
 		if (distance < least) {
-			best = &section->options[i];
+			best = i;
 			least = distance;
 			tie = false;
-		} else if (distance == least && best) {
+		} else if (distance == least && best < section->option_count) {
 			tie = true;
 		}
 	}
-	if (best && !tie)
-		return best;
-	best = NULL;
-	for (unsigned int i = 0; i < section->option_count; i++) {
-		if (!is_part_of(name, section->options[i].name))
-			continue;
-		if (best)
-			return NULL;
-		best = &section->options[i];
-	}
-	return best;
+	return best < section->option_count && !tie ? &section->options[best] : option_abbreviated(section, name);
 }
 
 /* Where the options of a section stand, for a message. */
