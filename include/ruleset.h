@@ -295,6 +295,48 @@ size_t ruleset_source_count(const struct ruleset *ruleset);
  * sources. `length` receives the number of bytes of the name. */
 const char *set_source_list(const char *name, size_t *length);
 
+/* --- who was refused --- */
+
+/* The sets in which the table's rules write down whom they refused; keyed by KEY_SOURCE_REASON, each element with a
+ * counter, and gone a day after the last refusal. */
+#define REFUSED_SET_V4 "refused_v4"
+#define REFUSED_SET_V6 "refused_v6"
+
+#define REFUSED_UNKNOWN UINT64_MAX /* nobody knows how long ago */
+
+/* What they hold of one source and one reason. */
+struct refusal {
+	enum width width;
+	uint32_t reason; /* enum reason, or the number of another version, for which reason_name() has no name */
+	struct value address;
+	uint64_t packets, bytes;
+	uint64_t seconds_ago; /* since the last one, or REFUSED_UNKNOWN */
+};
+
+/* All of it about one source. */
+struct refused_source {
+	enum width width;
+	struct value address;
+	uint64_t packets, bytes;
+	uint64_t seconds_ago;
+	const struct refusal *refusals; /* one for each reason, most packets first; borrowed from the list */
+	size_t refusal_count;
+};
+
+/* Zero-initialise; free with refused_sources_done(). */
+struct refused_sources {
+	struct refusal *refusals;
+	size_t refusal_count, refusal_capacity;
+	struct refused_source *sources; /* most packets first */
+	size_t count;
+	bool full; /* there was no room for more: sources that came later are not among them */
+};
+
+/* Makes the sources of the refusals. A refusal that is there twice counts once: a set that changes while it is read may
+ * show an element again. Pure. */
+void refused_sources_sum(struct refused_sources *list);
+void refused_sources_done(struct refused_sources *list);
+
 /* --- */
 
 enum change_kind { CHANGE_ADD, CHANGE_REMOVE, CHANGE_CHANGE, CHANGE_MOVE };
