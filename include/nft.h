@@ -53,6 +53,15 @@ int nft_read_back(struct nft *nft, const struct snapshot *before, const struct c
 /* Only whether the table is there, with its flags: nothing in it is read. For those who want to delete it. */
 int nft_read_presence(struct nft *nft, struct snapshot *ret, struct err *err);
 
+/*
+ * Reads who was refused, from the sets that `observed` has for it, and sums it up by source; nothing where it has none
+ * like ours. This is statistics and changes with every packet: it is not the truth at one generation, and a set that
+ * goes away meanwhile is an empty one. Reads NFT_REFUSED_LIMIT elements at most. *ret was zero-initialised by the
+ * caller, who frees it; it is untouched on failure.
+ */
+#define NFT_REFUSED_LIMIT 65536u
+int nft_read_refused(struct nft *nft, const struct ruleset *observed, struct refused_sources *ret, struct err *err);
+
 /* Names the place of an origin, for errors. */
 typedef struct srcloc nft_place(void *data, uint32_t origin);
 

@@ -110,5 +110,8 @@ int decode_elements(struct elements *elements, const struct nlmsghdr *message);
 void elements_finish(struct elements *elements);
 void elements_done(struct elements *elements);
 
+/* Appends to `list` what a message tells of a set of refused sources; `limit` refusals at most. 0, or -EBADMSG. */
+int decode_refusals(struct refused_sources *list, const struct set *set, size_t limit, const struct nlmsghdr *message);
+
 /* The comment in an object's userdata (type, length, text), or NULL. The caller frees it. */
 char *decode_comment(const struct nlattr *userdata, uint8_t type);

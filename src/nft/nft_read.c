@@ -91,14 +91,14 @@ static int hear(void *data, const struct nlmsghdr *message)
 }
 
 static struct nlmsghdr *request_begin(
-	struct query *query, char *buffer, uint16_t type, uint16_t flags, uint16_t table_attribute)
+	struct nft *nft, char *buffer, uint16_t type, uint16_t flags, uint16_t table_attribute)
 {
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
 
 	request->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
 	request->nlmsg_flags = NLM_F_REQUEST | flags;
-	request->nlmsg_seq = netlink_sequence(query->nft->netlink);
+	request->nlmsg_seq = netlink_sequence(nft->netlink);
 	*header = (struct nfgenmsg){.nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0};
 	if (table_attribute)
 		mnl_attr_put_strz(request, table_attribute, TABLE_NAME);
@@ -110,7 +110,7 @@ static int query_dump(struct query *query, uint16_t type, uint16_t table_attribu
 	int (*decode)(struct ruleset *, const struct nlmsghdr *), struct err *err)
 {
 	char buffer[REQUEST_ROOM];
-	struct nlmsghdr *request = request_begin(query, buffer, type, NLM_F_DUMP, table_attribute);
+	struct nlmsghdr *request = request_begin(query->nft, buffer, type, NLM_F_DUMP, table_attribute);
 
 	query->decode = decode;
 	return netlink_request(query->nft->netlink, request, hear, query, err);
@@ -119,7 +119,7 @@ static int query_dump(struct query *query, uint16_t type, uint16_t table_attribu
 static int query_table(struct query *query, struct err *err)
 {
 	char buffer[REQUEST_ROOM];
-	struct nlmsghdr *request = request_begin(query, buffer, NFT_MSG_GETTABLE, NLM_F_ACK, NFTA_TABLE_NAME);
+	struct nlmsghdr *request = request_begin(query->nft, buffer, NFT_MSG_GETTABLE, NLM_F_ACK, NFTA_TABLE_NAME);
 	int r;
 
 	query->decode = decode_table;
@@ -145,7 +145,7 @@ static int query_elements(struct query *query, struct set *set, struct err *err)
 {
 	char buffer[REQUEST_ROOM];
 	struct nlmsghdr *request =
-		request_begin(query, buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFTA_SET_ELEM_LIST_TABLE);
+		request_begin(query->nft, buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFTA_SET_ELEM_LIST_TABLE);
 	struct elements elements = {.set = set, .keys.width = set->elements.width};
 	int r;
 
@@ -196,8 +196,7 @@ static int hear_generation(void *data, const struct nlmsghdr *message)
 int nft_generation(struct nft *nft, uint32_t *ret, struct err *err)
 {
 	char buffer[REQUEST_ROOM];
-	struct query query = {.nft = nft};
-	struct nlmsghdr *request = request_begin(&query, buffer, NFT_MSG_GETGEN, NLM_F_ACK, 0);
+	struct nlmsghdr *request = request_begin(nft, buffer, NFT_MSG_GETGEN, NLM_F_ACK, 0);
 	uint32_t generation = 0;
 	int r = netlink_request(nft->netlink, request, hear_generation, &generation, err);
 
@@ -323,4 +322,77 @@ int nft_read_back(struct nft *nft, const struct snapshot *before, const struct c
 int nft_read_presence(struct nft *nft, struct snapshot *ret, struct err *err)
 {
 	return read_patiently(&(struct query){.nft = nft, .presence_only = true}, ret, err);
+}
+
+/* --- who was refused --- */
+
+struct refused_query {
+	const struct set *set;
+	struct refused_sources *list;
+};
+
+static int hear_refusals(void *data, const struct nlmsghdr *message)
+{
+	const struct refused_query *query = data;
+
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg) ||
+		message->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
+		return -EBADMSG;
+	return decode_refusals(query->list, query->set, NFT_REFUSED_LIMIT, message);
+}
+
+static int query_refusals(struct nft *nft, const struct set *set, struct refused_sources *list, struct err *err)
+{
+	char buffer[REQUEST_ROOM];
+	struct nlmsghdr *request = request_begin(nft, buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFTA_SET_ELEM_LIST_TABLE);
+	struct refused_query query = {set, list};
+	int r;
+
+	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set->name);
+	r = netlink_request(nft->netlink, request, hear_refusals, &query, err);
+	/* Torn, but heard to its end; or gone since it was listed. */
+	return r == -EINTR || r == -ENOENT ? 0 : r;
+}
+
+/* NULL where there is none, or one that is not like ours. */
+static const struct set *refused_set(const struct ruleset *observed, const char *name, enum width width)
+{
+	const struct set *set = ruleset_set(observed, name);
+	bool ours = set && !set->opaque && set->key == KEY_SOURCE_REASON && set->meter == METER_COUNTER &&
+		    set->elements.width == width;
+
+	return ours ? set : NULL;
+}
+
+static bool is_full(const struct refused_sources *list, const struct set *set)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < list->refusal_count; i++)
+		count += list->refusals[i].width == set->elements.width;
+	return set->size && count >= set->size;
+}
+
+int nft_read_refused(struct nft *nft, const struct ruleset *observed, struct refused_sources *ret, struct err *err)
+{
+	const struct set *sets[] = {
+		refused_set(observed, REFUSED_SET_V4, WIDTH_IPV4), refused_set(observed, REFUSED_SET_V6, WIDTH_IPV6)};
+	struct refused_sources list = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+		int r = sets[i] ? query_refusals(nft, sets[i], &list, err) : 0;
+
+		if (r < 0) {
+			if (err && !err->code)
+				err_set(err, -r, ERR_NETLINK, "the kernel's answer was not understood: %s",
+					strerror(-r));
+			refused_sources_done(&list);
+			return explain(r, err);
+		}
+	}
+	refused_sources_sum(&list);
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
+		list.full = list.full || (sets[i] && is_full(&list, sets[i]));
+	*ret = list;
+	return 0;
 }
