@@ -43,7 +43,9 @@ struct report_status {
 	const char *policy_path; /* that it was compared with, or NULL */
 	const char *unknown_why; /* for unknown */
 	size_t sources;
-	uint64_t now; /* seconds since 1970 */
+	const struct refused_sources *refused; /* NULL: could not be read */
+	const char *refused_why;	       /* for NULL */
+	uint64_t now;			       /* seconds since 1970 */
 };
 
 struct report_check {

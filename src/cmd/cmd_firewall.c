@@ -143,9 +143,11 @@ int command_status(const struct options *options)
 	struct report_status report = {.now = (uint64_t)time(NULL)};
 	struct diagnostics diagnostics = {0};
 	struct snapshot snapshot = {0};
+	struct refused_sources refused = {0};
 	struct policy *policy = NULL;
 	struct nft *nft = NULL;
 	struct err err = {0};
+	struct err refused_err = {0};
 	int status;
 
 	if (nft_open(&nft, &err) < 0 || nft_read(nft, &snapshot, &err) < 0) {
@@ -156,6 +158,10 @@ int command_status(const struct options *options)
 	report.why_not = why_not_in_force(snapshot.ruleset);
 	report.in_force = !report.why_not;
 	report.sources = ruleset_source_count(snapshot.ruleset);
+	/* Statistics: where they cannot be read, the rest is true all the same. */
+	if (nft_read_refused(nft, snapshot.ruleset, &refused, &refused_err) == 0)
+		report.refused = &refused;
+	report.refused_why = refused_err.message;
 	bool compared = compare(options, &report, &policy, &err, &diagnostics) == 0;
 
 	/* What is known comes first, also where the policy is bad: a firewall that is not in force must be seen. */
@@ -169,6 +175,7 @@ int command_status(const struct options *options)
 	}
 	diagnostics_done(&diagnostics);
 	policy_free(policy);
+	refused_sources_done(&refused);
 	ruleset_free(snapshot.ruleset);
 	nft_close(nft);
 	return status;

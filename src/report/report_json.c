@@ -90,6 +90,51 @@ static void since(struct json *json, uint64_t seconds)
 	json_string(json, "since", text);
 }
 
+static void counts(struct json *json, uint64_t packets, uint64_t bytes)
+{
+	json_number(json, "packets", packets);
+	json_number(json, "bytes", bytes);
+}
+
+static void write_refused(struct json *json, const struct refused_source *source)
+{
+	char address[INTERVAL_TEXT];
+
+	json_object_begin(json, NULL);
+	json_string(json, "source", value_format(source->width, source->address, address));
+	counts(json, source->packets, source->bytes);
+	if (source->seconds_ago == REFUSED_UNKNOWN)
+		json_null(json, "last_seconds_ago");
+	else
+		json_number(json, "last_seconds_ago", source->seconds_ago);
+	json_object_begin(json, "reasons");
+	for (size_t i = 0; i < source->refusal_count; i++) {
+		const struct refusal *refusal = &source->refusals[i];
+		_cleanup_free_ char *number = mem_format("%u", refusal->reason);
+		const char *name = reason_name(refusal->reason);
+
+		json_object_begin(json, name ? name : number);
+		counts(json, refusal->packets, refusal->bytes);
+		json_object_end(json);
+	}
+	json_object_end(json);
+	json_object_end(json);
+}
+
+static void write_all_refused(struct json *json, const struct refused_sources *refused)
+{
+	if (!refused) {
+		json_null(json, "refused_sources");
+		json_null(json, "refused_sources_full");
+		return;
+	}
+	json_array_begin(json, "refused_sources");
+	for (size_t i = 0; i < refused->count; i++)
+		write_refused(json, &refused->sources[i]);
+	json_array_end(json);
+	json_bool(json, "refused_sources_full", refused->full);
+}
+
 static void status(const struct report_style *style, const struct report_status *report)
 {
 	const struct ruleset *observed = report->observed;
@@ -109,11 +154,11 @@ static void status(const struct report_style *style, const struct report_status 
 	json_object_begin(&json, "counters");
 	for (size_t i = 0; i < observed->counter_count; i++) {
 		json_object_begin(&json, observed->counters[i].name);
-		json_number(&json, "packets", observed->counters[i].packets);
-		json_number(&json, "bytes", observed->counters[i].bytes);
+		counts(&json, observed->counters[i].packets, observed->counters[i].bytes);
 		json_object_end(&json);
 	}
 	json_object_end(&json);
+	write_all_refused(&json, report->refused);
 	tail(&json);
 }
 

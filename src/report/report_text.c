@@ -15,6 +15,8 @@
 
 /* Elements of one set that are shown without --verbose. */
 #define ELEMENTS_SHOWN 12
+/* Refused sources that are shown without --verbose. */
+#define REFUSED_SHOWN 10
 /* Where the policy's place is put, if what stands before it is shorter. */
 #define PLACE_COLUMN 84
 
@@ -237,6 +239,19 @@ static void changes(const struct report_style *style, const struct report_change
 
 /* --- status --- */
 
+static const char *format_duration(char *buffer, size_t size, uint64_t seconds)
+{
+	if (seconds >= 86400)
+		snprintf(buffer, size, "%" PRIu64 " days", seconds / 86400);
+	else if (seconds >= 3600)
+		snprintf(buffer, size, "%" PRIu64 " h %" PRIu64 " min", seconds / 3600, seconds / 60 % 60);
+	else if (seconds >= 60)
+		snprintf(buffer, size, "%" PRIu64 " min", seconds / 60);
+	else
+		snprintf(buffer, size, "%" PRIu64 " s", seconds);
+	return buffer;
+}
+
 static void print_since(const struct report_style *style, const struct report_status *report)
 {
 	char text[64];
@@ -248,14 +263,7 @@ static void print_since(const struct report_style *style, const struct report_st
 		return;
 	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &broken_down);
 	fprintf(style->stream, " since %s", text);
-	if (seconds >= 86400)
-		fprintf(style->stream, " (%" PRIu64 " days)", seconds / 86400);
-	else if (seconds >= 3600)
-		fprintf(style->stream, " (%" PRIu64 " h %" PRIu64 " min)", seconds / 3600, seconds / 60 % 60);
-	else if (seconds >= 60)
-		fprintf(style->stream, " (%" PRIu64 " min)", seconds / 60);
-	else
-		fprintf(style->stream, " (%" PRIu64 " s)", seconds);
+	fprintf(style->stream, " (%s)", format_duration(text, sizeof(text), seconds));
 }
 
 static void print_conforming(const struct report_style *style, const struct report_status *report)
@@ -315,6 +323,168 @@ static void print_ports(const struct report_style *style, const struct ruleset *
 	fputc('\n', style->stream);
 }
 
+/* The limit that a dynamic set keeps, or 0. */
+static uint32_t meter_limit(const struct ruleset *observed, const char *name, enum meter meter)
+{
+	const struct set *set = ruleset_set(observed, name);
+
+	return set && !set->opaque && set->meter == meter ? set->meter_limit : 0;
+}
+
+/* The first term of this kind in any rule, and the rule that it is in; NULL where there is none. `name` may be NULL. */
+static const struct term *find_term(
+	const struct ruleset *observed, enum term_kind kind, const char *name, const struct rule **ret)
+{
+	for (size_t c = 0; c < observed->chain_count; c++)
+		for (size_t r = 0; r < observed->chains[c].rule_count; r++) {
+			const struct rule *rule = &observed->chains[c].rules[r];
+
+			for (size_t t = 0; t < rule->term_count; t++)
+				if (rule->terms[t].kind == kind && (!name || same_string(rule->terms[t].name, name))) {
+					if (ret)
+						*ret = rule;
+					return &rule->terms[t];
+				}
+		}
+	return NULL;
+}
+
+static void print_limits(const struct report_style *style, const struct ruleset *observed)
+{
+	uint32_t open = meter_limit(observed, "connections_v4", METER_CONNECTIONS);
+	uint32_t rate = meter_limit(observed, "new_connections_v4", METER_RATE);
+	const struct term *update =
+		find_term(observed, TERM_UPDATE, open ? "connections_v6" : "new_connections_v6", NULL);
+	char number[32];
+
+	fputs("  limits     ", style->stream);
+	if (!open && !rate) {
+		fputs("none\n", style->stream);
+		return;
+	}
+	if (open)
+		fprintf(style->stream, "%s %s", format_count(number, open), plural(open, "connection", "connections"));
+	if (rate)
+		fprintf(style->stream, open ? ", %s new a second" : "%s new connections a second",
+			format_count(number, rate));
+	fputs(" per source", style->stream);
+	if (update && value_compare(update->mask, value_zero()) != 0)
+		fprintf(style->stream, " (IPv6 by /%d)",
+			__builtin_popcountll(update->mask.hi) + __builtin_popcountll(update->mask.lo));
+	fputc('\n', style->stream);
+}
+
+static void print_log(const struct report_style *style, const struct ruleset *observed)
+{
+	const struct rule *rule = NULL;
+	const struct term *log = find_term(observed, TERM_LOG, NULL, &rule);
+	bool sampled = false;
+
+	if (!log) {
+		fputs("  log        none\n", style->stream);
+		return;
+	}
+	for (size_t i = 0; i < rule->term_count; i++)
+		sampled = sampled || rule->terms[i].kind == TERM_LIMIT;
+	fprintf(style->stream, "  log        %s to NFLOG group %" PRIu64 "\n", sampled ? "sampled" : "all",
+		log->value.lo);
+}
+
+/* The bits of the label that the rules set. */
+static struct value used_labels(const struct ruleset *observed)
+{
+	struct value used = value_zero();
+
+	for (size_t c = 0; c < observed->chain_count; c++)
+		for (size_t r = 0; r < observed->chains[c].rule_count; r++) {
+			const struct rule *rule = &observed->chains[c].rules[r];
+
+			for (size_t t = 0; t < rule->term_count; t++)
+				if (rule->terms[t].kind == TERM_SET_LABEL) {
+					used.hi |= rule->terms[t].value.hi;
+					used.lo |= rule->terms[t].value.lo;
+				}
+		}
+	return used;
+}
+
+/* Others must leave them alone. */
+static void print_labels(const struct report_style *style, const struct ruleset *observed)
+{
+	struct value used = used_labels(observed);
+	int first;
+	int last;
+
+	if (value_compare(used, value_zero()) == 0)
+		return;
+	first = used.lo ? __builtin_ctzll(used.lo) : 64 + __builtin_ctzll(used.hi);
+	last = used.hi ? 127 - __builtin_clzll(used.hi) : 63 - __builtin_clzll(used.lo);
+	fprintf(style->stream, "  labels     %d", first);
+	if (last > first)
+		fprintf(style->stream, " to %d", last);
+	fputs(" of connection tracking\n", style->stream);
+}
+
+static void print_refused_source(const struct report_style *style, const struct refused_source *source, int width)
+{
+	char address[INTERVAL_TEXT];
+	char number[32];
+	char bytes[32];
+	char ago[64];
+
+	fprintf(style->stream, "  %-*s %12s %10s   ", width, value_format(source->width, source->address, address),
+		format_count(number, source->packets), format_bytes(bytes, source->bytes));
+	if (source->seconds_ago == REFUSED_UNKNOWN)
+		snprintf(ago, sizeof(ago), "not known");
+	else
+		snprintf(ago, sizeof(ago), "%s ago", format_duration(number, sizeof(number), source->seconds_ago));
+	fprintf(style->stream, "%-16s %s", ago, paint(style, YELLOW));
+	for (size_t i = 0; i < source->refusal_count; i++) {
+		const char *name = reason_name(source->refusals[i].reason);
+
+		fputs(i ? ", " : "", style->stream);
+		if (name)
+			fputs(name, style->stream);
+		else
+			fprintf(style->stream, "reason %u", source->refusals[i].reason);
+	}
+	fprintf(style->stream, "%s\n", paint(style, RESET));
+}
+
+static void print_refused(const struct report_style *style, const struct report_status *report)
+{
+	const struct refused_sources *refused = report->refused;
+	char text[INTERVAL_TEXT];
+	int width = 20; /* as the counters above, but for long addresses */
+
+	if (!refused) {
+		fprintf(style->stream, "\n  %stop refused sources%s not read: ", paint(style, BOLD),
+			paint(style, RESET));
+		print_clean(style->stream, report->refused_why);
+		fputc('\n', style->stream);
+		return;
+	}
+	if (!refused->count)
+		return;
+	size_t shown = !style->verbose && refused->count > REFUSED_SHOWN ? REFUSED_SHOWN : refused->count;
+
+	for (size_t i = 0; i < shown; i++) {
+		const struct refused_source *source = &refused->sources[i];
+		int length = (int)strlen(value_format(source->width, source->address, text));
+
+		width = length > width ? length : width;
+	}
+	fprintf(style->stream, "\n  %s%-*s %12s %10s   %-16s %s%s\n", paint(style, BOLD), width, "top refused sources",
+		"packets", "bytes", "last refused", "reasons", paint(style, RESET));
+	for (size_t i = 0; i < shown; i++)
+		print_refused_source(style, &refused->sources[i], width);
+	if (shown < refused->count)
+		fprintf(style->stream, "  ... and %s more (--verbose shows all)\n",
+			format_count(text, refused->count - shown));
+	if (refused->full)
+		fputs("  The list is full: whoever was refused later is counted by reason alone.\n", style->stream);
+}
+
 static void status(const struct report_style *style, const struct report_status *report)
 {
 	const struct ruleset *observed = report->observed;
@@ -341,8 +511,12 @@ static void status(const struct report_style *style, const struct report_status 
 	}
 	print_conforming(style, report);
 	print_ports(style, observed);
-	fprintf(stream, "  sources    %s %s who may connect\n\n", format_count(number, report->sources),
+	fprintf(stream, "  sources    %s %s who may connect\n", format_count(number, report->sources),
 		plural(report->sources, "interval", "intervals"));
+	print_limits(style, observed);
+	print_log(style, observed);
+	print_labels(style, observed);
+	fputc('\n', stream);
 	fprintf(stream, "  %s%-20s %12s %10s%s\n", paint(style, BOLD), "refused", "packets", "bytes",
 		paint(style, RESET));
 	for (size_t i = 0; i < observed->counter_count; i++) {
@@ -363,6 +537,7 @@ static void status(const struct report_style *style, const struct report_status 
 		}
 		fputc('\n', stream);
 	}
+	print_refused(style, report);
 }
 
 /* --- check --- */
