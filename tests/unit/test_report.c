@@ -264,17 +264,28 @@ static void count(struct ruleset *r)
 	r->counters[2].bytes = 60;
 }
 
+/* Nobody was refused, unless the report or `refused_why` says otherwise. */
+static void show_status_of(const struct renderer *renderer, const struct report_style *style,
+	struct report_status report, const struct ruleset *observed)
+{
+	static const struct refused_sources nobody;
+
+	report.observed = observed;
+	report.sources = ruleset_source_count(observed);
+	if (!report.refused && !report.refused_why)
+		report.refused = &nobody;
+	if (!report.now)
+		report.now = GOLDEN_SINCE + 3 * 86400 + 7;
+	renderer->status(style, &report);
+}
+
 static void show_status(const struct renderer *renderer, const struct report_style *style, struct report_status report,
 	void (*mutate)(struct ruleset *))
 {
 	struct compiled observed = compile_golden("everything");
 
 	apply_mutation(&(struct mutation){.mutate = mutate}, observed.ruleset);
-	report.observed = observed.ruleset;
-	report.sources = ruleset_source_count(observed.ruleset);
-	if (!report.now)
-		report.now = GOLDEN_SINCE + 3 * 86400 + 7;
-	renderer->status(style, &report);
+	show_status_of(renderer, style, report, observed.ruleset);
 	compiled_done(&observed);
 }
 
@@ -329,7 +340,9 @@ static void show_dormant(const struct renderer *renderer, const struct report_st
 static void show_absent(const struct renderer *renderer, const struct report_style *style)
 {
 	struct ruleset *absent = ruleset_new();
+	struct refused_sources nobody = {0};
 	struct report_status report = {.observed = absent,
+		.refused = &nobody,
 		.why_not = "there is no table inet dflyguard in this network namespace",
 		.conforming = CONFORMING_NO,
 		.differences = 60,
@@ -357,6 +370,97 @@ static void show_set_back(const struct renderer *renderer, const struct report_s
 static void show_weird_status(const struct renderer *renderer, const struct report_style *style)
 {
 	show_status(renderer, style, (struct report_status){.in_force = true, .unknown_why = "-"}, mutate_weird);
+}
+
+static void add_refusal(struct refused_sources *list, const char *address, uint32_t reason, uint64_t packets,
+	uint64_t bytes, uint64_t seconds_ago)
+{
+	struct refusal refusal = {.reason = reason, .packets = packets, .bytes = bytes, .seconds_ago = seconds_ago};
+	struct interval item;
+	char why[INTERVAL_WHY];
+
+	assert_int_equal(interval_parse(address, &refusal.width, &item, why), 0);
+	refusal.address = item.first;
+	ARRAY_GROW(list->refusals, list->refusal_count, list->refusal_capacity);
+	list->refusals[list->refusal_count++] = refusal;
+}
+
+/* Two more than are shown, each reason, and what only a strange kernel has. */
+static void show_refused_list(
+	const struct renderer *renderer, const struct report_style *style, bool full, unsigned int more)
+{
+	struct refused_sources list = {.full = full};
+
+	add_refusal(&list, "10.66.0.10", REASON_SOURCE, 1234567, 98765432, 3);
+	add_refusal(&list, "10.20.0.7", REASON_PLAINTEXT, 17, 1700, 61);
+	add_refusal(&list, "10.20.0.7", REASON_CONNECTIONS, 900, 54000, 3600 * 5 + 59 * 60);
+	add_refusal(&list, "10.20.0.7", REASON_RATE, 901, 54060, 7);
+	add_refusal(&list, "10.20.0.7", REASON_ADDRESS, 1, 60, 80000);
+	add_refusal(&list, "10.20.0.7", REASON_CLOSED, 1, 60, 80000);
+	add_refusal(&list, "2001:db8:66:1234:5678:9abc:def0:1234", REASON_SOURCE, 12, 960, 0);
+	add_refusal(&list, "127.0.0.1", REASON_LOOPBACK, 11, 660, 86399);
+	add_refusal(&list, "192.0.2.77", 77, 10, 600, REFUSED_UNKNOWN);
+	add_refusal(&list, "192.0.2.78", REASON_NONE, UINT64_MAX, UINT64_MAX, UINT64_MAX - 1);
+	for (unsigned int i = 0; i < 4 + more; i++) {
+		_cleanup_free_ char *address = mem_format("198.51.100.%u", i);
+
+		add_refusal(&list, address, REASON_STATE, 9 - i, 500, i);
+	}
+	refused_sources_sum(&list);
+	show_status(renderer, style,
+		(struct report_status){.in_force = true, .unknown_why = "there is no policy", .refused = &list}, count);
+	refused_sources_done(&list);
+}
+
+static void show_refused(const struct renderer *renderer, const struct report_style *style)
+{
+	show_refused_list(renderer, style, false, 2);
+}
+
+static void show_refused_ten(const struct renderer *renderer, const struct report_style *style)
+{
+	show_refused_list(renderer, style, false, 0);
+}
+
+static void show_refused_full(const struct renderer *renderer, const struct report_style *style)
+{
+	show_refused_list(renderer, style, true, 2);
+}
+
+static void show_refused_unread(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){.in_force = true, .unknown_why = "-", .refused_why = "the kernel says " WEIRD},
+		mutate_nothing);
+}
+
+/* What a table limits, logs and labels. */
+static void show_options(const struct renderer *renderer, const struct report_style *style, const char *options)
+{
+	_cleanup_free_ char *text =
+		mem_format("default_environment = e\nservice { port = 6379 tls_port = 6380 conntrack_label = 62 }\n"
+			   "environment e { clients = {\"10.0.0.0/8\"} %s }\n",
+			options);
+	struct compiled observed = compile_text("p.conf", text, NULL);
+
+	show_status_of(renderer, style, (struct report_status){.in_force = true, .unknown_why = "-"}, observed.ruleset);
+	compiled_done(&observed);
+}
+
+static void show_limits(const struct renderer *renderer, const struct report_style *style)
+{
+	show_options(renderer, style,
+		"tls = required max_connections_per_source = 1256 new_connections_per_second = 50 log = all");
+}
+
+static void show_limit_connections(const struct renderer *renderer, const struct report_style *style)
+{
+	show_options(renderer, style, "tls = off max_connections_per_source = 1 ipv6_source_prefix = 128 log = none");
+}
+
+static void show_limit_rate(const struct renderer *renderer, const struct report_style *style)
+{
+	show_options(renderer, style, "tls = off new_connections_per_second = 50 ipv6_source_prefix = 56");
 }
 
 /* --- check --- */
@@ -494,7 +598,22 @@ static const struct report_case cases[] = {
 	{"status-no-since", "status", false, false, show_no_since, "environment=null since=null"},
 	{"status-set-back", "status", false, false, show_set_back, "in_force=true"},
 	{"status-weird", "status", false, false, show_weird_status, "in_force=true"},
-	{"status-quiet", "status", false, true, show_in_force, "in_force=true"},
+	{"status-quiet", "status", false, true, show_in_force, "in_force=true refused_sources=[]"},
+	{"status-refused", "status", false, false, show_refused,
+		"refused_sources.0.source=\"192.0.2.78\" refused_sources.1.source=\"10.66.0.10\" "
+		"refused_sources.1.packets=1234567 refused_sources.1.bytes=98765432 "
+		"refused_sources.1.last_seconds_ago=3 refused_sources.1.reasons.source.packets=1234567 "
+		"refused_sources.2.reasons.rate.bytes=54060 refused_sources.2.packets=1820 "
+		"refused_sources.2.last_seconds_ago=7 refused_sources.5.reasons.77.packets=10 "
+		"refused_sources.5.last_seconds_ago=null refused_sources.11.source=\"198.51.100.5\" "
+		"refused_sources_full=false"},
+	{"status-refused-ten", "status", false, false, show_refused_ten, "refused_sources.9.source=\"198.51.100.3\""},
+	{"status-refused-verbose", "status", true, false, show_refused_full, "refused_sources_full=true"},
+	{"status-refused-unread", "status", false, false, show_refused_unread,
+		"refused_sources=null refused_sources_full=null in_force=true"},
+	{"status-limits", "status", false, false, show_limits, "in_force=true"},
+	{"status-limit-connections", "status", false, false, show_limit_connections, "in_force=true"},
+	{"status-limit-rate", "status", false, false, show_limit_rate, "in_force=true"},
 	{"check-good", "check", false, false, show_check_good,
 		"environment=\"production\" valid=true policy=\"p.conf\" sources=7 environments.1.name=\"development\" "
 		"notes=[]"},
