@@ -200,6 +200,7 @@ static void find_tools(struct tools *tools, unsigned int parts)
 		return;
 	tools->ip = need_tool("ip", "iproute2");
 	tools->redis_benchmark = need_tool("redis-benchmark", "redis-tools");
+	tools->openssl = need_tool("openssl", "openssl");
 	tools->redis_name = "redis-server";
 	tools->redis_server = find_tool("redis-server");
 	if (!tools->redis_server)

@@ -32,6 +32,7 @@ enum part {
 
 #define TABLE		 "dflyguard"
 #define SERVER_PORT	 6379
+#define SERVER_TLS_PORT	 6380
 #define SERVER_ADDRESS	 "10.77.0.1"
 #define CLIENT_ADDRESS	 "10.77.0.2" /* in CLIENT_NETWORK, which every ruleset of the packet part lets in */
 #define CLIENT_NETWORK	 "10.77.0.0/24"
@@ -62,7 +63,8 @@ struct tools {
 	char *redis_server;	/* what to execute; `redis_name` is what it shall believe to be called */
 	const char *redis_name; /* also a symbolic link in the work directory */
 	char *redis_benchmark;
-	char *strace; /* NULL if it is not installed: then nothing is said about system calls */
+	char *openssl; /* makes the server's certificate */
+	char *strace;  /* NULL if it is not installed: then nothing is said about system calls */
 };
 
 struct options {
@@ -210,6 +212,7 @@ struct sources {
 enum policy_kind {
 	POLICY_TLS,   /* production: TLS required */
 	POLICY_PLAIN, /* plaintext port open to the sources and to CLIENT_NETWORK */
+	POLICY_GATE,  /* TLS required; the sources and CLIENT_NETWORK */
 };
 
 enum policy_change {

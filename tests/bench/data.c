@@ -108,22 +108,22 @@ void write_policy(const char *path, const struct sources *sources, enum policy_k
 
 	fprintf(stream,
 		"default_environment = production\n"
-		"service {\n\tport = %d\n\ttls_port = 6380\n\tadmin_port = 0\n\tmemcached_port = 0\n}\n"
+		"service {\n\tport = %d\n\ttls_port = %d\n\tadmin_port = 0\n\tmemcached_port = 0\n}\n"
 		"network bench {\n\tsources = {",
-		SERVER_PORT);
+		SERVER_PORT, SERVER_TLS_PORT);
 	for (size_t i = 0; i < count; i++) {
 		size_t index = change == CHANGE_REPLACE && i == replaced ? sources->count : i;
 		const char *text = source_text(buffer, &sources->items[index]);
 
 		/* The client takes the place of the first source, so that there are as many as the row says. */
-		if (kind == POLICY_PLAIN && i == 0)
+		if (kind != POLICY_TLS && i == 0)
 			text = CLIENT_NETWORK;
 		fprintf(stream, "%s\n\t\t\"%s\"", i ? "," : "", text);
 	}
 	fprintf(stream, "\n\t}\n}\nenvironment production {\n\ttls = %s\n\tclients = {bench}\n",
-		kind == POLICY_TLS ? "required" : "off");
+		kind == POLICY_PLAIN ? "off" : "required");
 	/* The packet part opens thousands of connections a second from one address. */
-	if (kind == POLICY_PLAIN)
+	if (kind != POLICY_TLS)
 		fprintf(stream, "\tmax_connections_per_source = 0\n\tnew_connections_per_second = 0\n");
 	fprintf(stream, "}\n");
 	finish(stream, path);

@@ -23,23 +23,29 @@ enum ruleset_kind {
 	RULESET_NONE,
 	RULESET_PORT,	/* one port match: the least that any firewall does */
 	RULESET_GUARD,	/* dflyguard's, plaintext port open to the sources */
+	RULESET_GATE,	/* dflyguard's, TLS required: the first bytes of each connection are judged */
 	RULESET_LINEAR, /* one rule for each source */
 };
 
-/* To compare another ruleset, add a line. The first two are what all others are compared with. */
+/* To compare another ruleset, add a line. The first two of those by TLS, and of those without, are what the others are
+ * compared with. By TLS each connection is a whole handshake and one PING. */
 static const struct packet_case {
 	const char *name;
 	enum ruleset_kind kind;
 	size_t networks;
 	double target;
+	bool tls;
 } cases[] = {
-	{"none", RULESET_NONE, 0, 0},
-	{"none, once more (shows the noise)", RULESET_NONE, 0, 0},
-	{"port match only", RULESET_PORT, 0, 0},
-	{"dflyguard, 10 networks", RULESET_GUARD, 10, 0},
-	{"dflyguard, 1,000 networks", RULESET_GUARD, 1000, TARGET},
-	{"dflyguard, 100,000 networks", RULESET_GUARD, 100000, 0},
-	{"nft, 1,000 rules after ct established", RULESET_LINEAR, 1000, 0},
+	{"none", RULESET_NONE, 0, 0, false},
+	{"none, once more (shows the noise)", RULESET_NONE, 0, 0, false},
+	{"port match only", RULESET_PORT, 0, 0, false},
+	{"dflyguard, 10 networks", RULESET_GUARD, 10, 0, false},
+	{"dflyguard, 1,000 networks", RULESET_GUARD, 1000, TARGET, false},
+	{"dflyguard, 100,000 networks", RULESET_GUARD, 100000, 0, false},
+	{"nft, 1,000 rules after ct established", RULESET_LINEAR, 1000, 0, false},
+	{"TLS: none", RULESET_NONE, 0, 0, true},
+	{"TLS: none, once more", RULESET_NONE, 0, 0, true},
+	{"TLS: dflyguard, 1,000 networks, gate", RULESET_GATE, 1000, TARGET, true},
 };
 
 struct connect_figures {
@@ -49,7 +55,7 @@ struct connect_figures {
 };
 
 struct load {
-	unsigned int connections, gets, gets_pipelined;
+	unsigned int connections, tls_connections, gets, gets_pipelined;
 };
 
 static pid_t server;
@@ -162,6 +168,16 @@ static void stop_server(void)
 	}
 }
 
+/* A certificate for the TLS port, which the clients here do not check. */
+static void make_certificate(const struct tools *tools)
+{
+	const char *const argv[] = {tools->openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt",
+		"ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=bench", "-keyout",
+		WORK_FILE("server.key"), "-out", WORK_FILE("server.crt"), NULL};
+
+	run_or_fail(SPACE_SERVER, argv, NULL);
+}
+
 static void start_server(const struct tools *tools)
 {
 	static const char link[] = WORK_FILE("redis-server");
@@ -169,6 +185,7 @@ static void start_server(const struct tools *tools)
 	int error = ECONNREFUSED;
 
 	/* Debian's redis-check-rdb is the server under another name; it asks the path that it was started by. */
+	make_certificate(tools);
 	if (access(link, F_OK) && symlink(tools->redis_server, link))
 		fail("%s: %s", link, strerror(errno));
 	server = fork();
@@ -180,8 +197,10 @@ static void start_server(const struct tools *tools)
 		pin_to(CPU_SERVER);
 		if (!freopen("/dev/null", "w", stdout) || chdir(WORK_DIRECTORY))
 			_exit(126);
-		execl(link, tools->redis_name, "--port", "6379", "--save", "", "--appendonly", "no", "--protected-mode",
-			"no", "--logfile", WORK_FILE("redis.log"), (char *)NULL);
+		execl(link, tools->redis_name, "--port", "6379", "--tls-port", "6380", "--tls-cert-file",
+			WORK_FILE("server.crt"), "--tls-key-file", WORK_FILE("server.key"), "--tls-auth-clients", "no",
+			"--save", "", "--appendonly", "no", "--protected-mode", "no", "--logfile",
+			WORK_FILE("redis.log"), (char *)NULL);
 		_exit(127);
 	}
 	while (error && now() < deadline) {
@@ -200,23 +219,45 @@ static void start_server(const struct tools *tools)
 	}
 }
 
-/* Requests per second; NAN if redis-benchmark failed. */
-static double measure_gets(const struct tools *tools, unsigned int requests, unsigned int pipeline, char **failure)
+/* One run of redis-benchmark: requests per second; NAN if it failed. `again`: each request on a connection of its own.
+ */
+static double measure_requests(const struct tools *tools, const char *test, const char *shown, unsigned int requests,
+	unsigned int clients, unsigned int pipeline, bool tls, bool again, char **failure)
 {
-	_cleanup_free_ char *count = mem_format("%u", requests), *depth = mem_format("%u", pipeline), *text = NULL;
-	const char *const argv[] = {tools->redis_benchmark, "-h", SERVER_ADDRESS, "-t", "get", "-c", "50", "-n", count,
-		"-P", depth, "--csv", NULL};
-	struct reading reading = run(SPACE_CLIENT, CPU_CLIENT, argv, WORK_FILE("redis-benchmark"));
+	_cleanup_free_ char *count = mem_format("%u", requests), *depth = mem_format("%u", pipeline),
+			    *parallel = mem_format("%u", clients), *port = NULL, *text = NULL, *begin = NULL;
+	const char *argv[24] = {tools->redis_benchmark, "-h", SERVER_ADDRESS, "-t", test, "-c", parallel, "-n", count,
+		"-P", depth, "--csv", "-p"};
+	size_t next = 13;
+	struct reading reading;
 	const char *line;
 	double rate = NAN;
 
+	port = mem_format("%d", tls ? SERVER_TLS_PORT : SERVER_PORT);
+	argv[next++] = port;
+	if (tls) {
+		argv[next++] = "--tls";
+		argv[next++] = "--insecure";
+	}
+	if (again) {
+		argv[next++] = "-k";
+		argv[next++] = "0";
+	}
+	reading = run(SPACE_CLIENT, CPU_CLIENT, argv, WORK_FILE("redis-benchmark"));
 	text = read_file(WORK_FILE("redis-benchmark"));
-	line = text ? strstr(text, "\"GET\",\"") : NULL;
-	if (reading.status != 0 || !line || sscanf(line, "\"GET\",\"%lf\"", &rate) != 1) {
+	begin = mem_format("\"%s\",\"", shown);
+	line = text ? strstr(text, begin) : NULL;
+	if (reading.status != 0 || !line || sscanf(line + strlen(begin), "%lf\"", &rate) != 1) {
 		*failure = run_complaint(&reading);
 		return NAN;
 	}
 	return rate;
+}
+
+static double measure_gets(
+	const struct tools *tools, unsigned int requests, unsigned int pipeline, bool tls, char **failure)
+{
+	return measure_requests(tools, "get", "GET", requests, 50, pipeline, tls, false, failure);
 }
 
 static void ruleset_path(char *path, size_t size, size_t index)
@@ -239,11 +280,19 @@ static void write_case(const struct packet_case *packet_case, size_t index)
 	case RULESET_GUARD:
 		write_policy(path, &sources, POLICY_PLAIN, CHANGE_NONE);
 		break;
+	case RULESET_GATE:
+		write_policy(path, &sources, POLICY_GATE, CHANGE_NONE);
+		break;
 	case RULESET_LINEAR:
 		write_linear_ruleset(path, &sources);
 		break;
 	}
 	sources_done(&sources);
+}
+
+static bool is_ours(const struct packet_case *packet_case)
+{
+	return packet_case->kind == RULESET_GUARD || packet_case->kind == RULESET_GATE;
 }
 
 /* Puts a case in force; false with *failure if that did not work. */
@@ -257,7 +306,7 @@ static bool load_case(const struct tools *tools, const struct packet_case *packe
 	if (packet_case->kind == RULESET_NONE)
 		return true;
 	ruleset_path(path, sizeof(path), index);
-	reading = run(SPACE_SERVER, CPU_ANY, packet_case->kind == RULESET_GUARD ? apply : load, NULL);
+	reading = run(SPACE_SERVER, CPU_ANY, is_ours(packet_case) ? apply : load, NULL);
 	if (reading.status == 0)
 		return true;
 	*failure = run_complaint(&reading);
@@ -277,8 +326,8 @@ static void measure_case(const struct tools *tools, const struct load *load, siz
 	struct packet_result *result)
 {
 	const struct packet_case *packet_case = &cases[index];
-	bool guards = packet_case->kind == RULESET_GUARD || packet_case->kind == RULESET_LINEAR;
-	struct connect_figures figures;
+	bool guards = is_ours(packet_case) || packet_case->kind == RULESET_LINEAR;
+	struct connect_figures figures = {0};
 	double gets, gets_pipelined;
 
 	if (!load_case(tools, packet_case, index, &result->failure))
@@ -289,18 +338,24 @@ static void measure_case(const struct tools *tools, const struct load *load, siz
 						    : "an address that nothing keeps out cannot connect");
 		goto out;
 	}
-	figures = connect_as_client(load->connections, false);
+	if (packet_case->tls)
+		figures.per_second = measure_requests(
+			tools, "ping_inline", "PING_INLINE", load->tls_connections, 1, 1, true, true, &result->failure);
+	else
+		figures = connect_as_client(load->connections, false);
 	if (figures.error) {
 		result->failure = mem_format("connection %u: %s", figures.made + 1, strerror(figures.error));
 		goto out;
 	}
-	gets = measure_gets(tools, load->gets, 1, &result->failure);
-	gets_pipelined = measure_gets(tools, load->gets_pipelined, 16, &result->failure);
+	gets = measure_gets(tools, load->gets, 1, packet_case->tls, &result->failure);
+	gets_pipelined = measure_gets(tools, load->gets_pipelined, 16, packet_case->tls, &result->failure);
 	if (result->failure)
 		goto out;
 	series_add(&result->connections, figures.per_second);
-	series_add(&result->connect_median, figures.median);
-	series_add(&result->connect_slow, figures.slow);
+	if (!packet_case->tls) {
+		series_add(&result->connect_median, figures.median);
+		series_add(&result->connect_slow, figures.slow);
+	}
 	series_add(&result->gets, gets);
 	series_add(&result->gets_pipelined, gets_pipelined);
 out:
@@ -318,7 +373,7 @@ static void add_ratio(struct series *ratios, const struct series *values, const 
 void bench_packet(const struct options *options, const struct tools *tools, struct results *results)
 {
 	unsigned int rounds = options->rounds ? options->rounds : options->quick ? 3 : 9;
-	const struct load full = {6000, 50000, 300000}, small = {2000, 20000, 100000};
+	const struct load full = {6000, 1500, 50000, 300000}, small = {2000, 500, 20000, 100000};
 	const struct load *load = options->quick ? &small : &full;
 	double budget = options->quick ? BUDGET_PACKET_QUICK : BUDGET_PACKET, begin;
 	size_t order[ARRAY_SIZE(cases)];
@@ -354,7 +409,11 @@ void bench_packet(const struct options *options, const struct tools *tools, stru
 
 	for (size_t i = 0; i < results->packet_count; i++) {
 		struct packet_result *result = &results->packets[i];
-		const struct packet_result *none = &results->packets[0], *again = &results->packets[1];
+		size_t first = 0;
+
+		while (cases[first].tls != cases[i].tls)
+			first++;
+		const struct packet_result *none = &results->packets[first], *again = &results->packets[first + 1];
 
 		for (size_t round = 0; round < results->packet_rounds; round++) {
 			add_ratio(&result->connections_ratio, &result->connections, &none->connections,
