@@ -26,11 +26,12 @@ static const struct command commands[] = {
 		"the table back: success means that nothing differs. Where nothing differs before,\n"
 		"nothing is sent. Other tables are never touched.\n",
 		"dflyguard apply\ndflyguard apply --dry-run"},
-	{"status", 0, command_status, "what is in force: environment, since when, counters",
+	{"status", 0, command_status, "what is in force: since when, counters, top refused sources",
 		"Says whether the firewall is in force, for which environment and since when, and\n"
-		"how many packets it refused, by reason. Where the policy can be read it is compared\n"
-		"too: a table that is there but differs is reported, and the exit status is 1.\n",
-		"dflyguard status\ndflyguard --format json status"},
+		"how many packets it refused, by reason and from which sources: the ten that were\n"
+		"refused most, with --verbose all. Where the policy can be read it is compared too: a\n"
+		"table that is there but differs is reported, and the exit status is 1.\n",
+		"dflyguard status\ndflyguard status --verbose\ndflyguard --format json status"},
 	{"export", OPTION_TO, command_export, "the same policy in another language: --to nft",
 		"Writes the ruleset as a file that `nft -f` loads, for hosts where dflyguard is not\n"
 		"installed, and for reading.\n",

@@ -234,6 +234,8 @@ json() {
 		"$dflyguard" --policy "$plenty" --format json --verbose check
 		"$dflyguard" --policy "$plenty" --format json plan
 		"$dflyguard" --policy "$plenty" --format json apply
+		# Packets of these sources were refused, for the reasons of these numbers.
+		nft 'add element inet dflyguard refused_v4 { 10.20.0.10 . 2, 10.20.0.10 . 6, 10.66.0.10 . 1 }'
 		"$dflyguard" --policy "$plenty" --format json status
 		"$dflyguard" --policy "$plenty" --environment nobody --format json check
 		policy <<<'environment a { clients = {"10.0.0.0/8", "10.0.0.1"} tls = off }'
