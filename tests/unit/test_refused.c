@@ -275,24 +275,37 @@ static void test_limit(void **state)
 	}
 }
 
-/* Cut off anywhere, with its lengths unchanged. */
+/* Cut off anywhere, with its lengths unchanged, and with the list's own length adapted. */
 static void test_cut(void **state)
 {
 	char buffer[4096];
 	struct nlattr *nest;
 	struct nlmsghdr *message = some_elements(buffer, TABLE_NAME, &nest);
 	uint32_t whole = message->nlmsg_len;
+	uint32_t list_length = nest->nla_len;
 	uint32_t least = (uint32_t)((const char *)nest - buffer);
 
 	(void)state;
 	for (uint32_t length = sizeof(*message) + sizeof(struct nfgenmsg); length < whole; length++) {
 		struct refused_sources list = {0};
+		int code;
 
 		message->nlmsg_len = length;
 		/* Before the list begins, whole attributes may be missing: that cannot be seen. */
-		if (decode_copy(&list, WIDTH_IPV4, 100, message, length) == 0 && length > least)
+		code = decode_copy(&list, WIDTH_IPV4, 100, message, length);
+		if (code == 0 && length > least)
 			fail_msg("%u of %u bytes are good", length, whole);
 		assert_int_equal(list.refusal_count, 0);
+		if (length < least + sizeof(*nest) || length % NLMSG_ALIGNTO)
+			continue;
+		nest->nla_len = (uint16_t)(list_length - (whole - length));
+		code = decode_copy(&list, WIDTH_IPV4, 100, message, length);
+		/* Whole elements may be missing, but none is there in part. */
+		bool between = netlink_well_formed(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest));
+
+		if ((code == 0) != between || (!between && list.refusal_count))
+			fail_msg("%u of %u bytes: %d, %zu refusals", length, whole, code, list.refusal_count);
+		nest->nla_len = (uint16_t)list_length;
 		refused_sources_done(&list);
 	}
 }
