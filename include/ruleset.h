@@ -66,6 +66,7 @@ enum selector {
 	SELECT_TCP_FLAGS,
 	SELECT_CT_STATE,       /* NF_CT_STATE_BIT()s; 0x40 = untracked, 0x01 = invalid */
 	SELECT_CT_STATUS,      /* enum ip_conntrack_status; 0x20 = dnat */
+	SELECT_CT_DIRECTION,   /* 0 = as the connection began, 1 = the answers */
 	SELECT_CT_LABEL,       /* 128 bits, of which bit n has the value 2^n; only TEST_ANY_BIT of one bit */
 	SELECT_FIB_DADDR_TYPE, /* RTN_*; 2 = local */
 	SELECT_FIRST_BYTE, /* these three look at what TCP carries, from its beginning: where a packet carries less, */
@@ -112,13 +113,16 @@ enum term_kind {
 	TERM_KNOWN,	   /* go on if the element `key` is in the dynamic set `name` */
 };
 
-/* What identifies an element of a dynamic set. The source address is that of `selector` (SELECT_IP_SADDR or
- * SELECT_IP6_SADDR), which says the family, too. */
+/* What identifies an element of a dynamic set. The address is that of `selector` (SELECT_IP_SADDR or SELECT_IP6_SADDR),
+ * which says the family, too. */
 enum key {
-	KEY_NONE,	     /* not a dynamic set */
-	KEY_SOURCE,	     /* the source address & `mask`; no mask = all of it */
-	KEY_SOURCE_REASON,   /* the source address, and the constant `value` (enum reason) */
-	KEY_SOURCE_SEQUENCE, /* the source address, and the TCP sequence number of the segment's first byte */
+	KEY_NONE,	   /* not a dynamic set */
+	KEY_SOURCE,	   /* the source address & `mask`; no mask = all of it */
+	KEY_SOURCE_REASON, /* the source address, and the constant `value` (enum reason) */
+	KEY_FIRST_BYTE,	   /* source address, source port, and the TCP sequence number of the segment's first byte */
+	KEY_NEXT_BYTE,	   /* the same, as an answer tells of it: destination address and port, and the number that it
+			      acknowledges. `selector` is SELECT_IP_DADDR or SELECT_IP6_DADDR, the set one of KEY_FIRST_BYTE
+			    */
 };
 
 enum update {
@@ -282,11 +286,11 @@ struct ruleset *ruleset_compile(const struct policy *policy, const struct enviro
 /* The bits of the conntrack label that the gate uses, counted from the policy's conntrack_label. Only set, never
  * cleared; and only tested positively, so that bits of others do no harm. */
 enum label {
-	LABEL_JUDGE,	 /* the connection began with a SYN that the gate saw: what it says first is judged */
-	LABEL_CLEARED,	 /* it began with a ClientHello */
-	LABEL_REFUSED,	 /* it did not */
-	LABEL_ADMITTED,	 /* its limits were asked */
-	LABEL_HANDSHAKE, /* the sequence number of its first byte is known: see set unjudged_v4 */
+	LABEL_JUDGE,	/* the connection began with a SYN that the gate saw: what it says first is judged */
+	LABEL_CLEARED,	/* it began with a ClientHello */
+	LABEL_REFUSED,	/* it did not */
+	LABEL_ADMITTED, /* its limits were asked */
+	LABEL_ANSWERED, /* the server's SYN-ACK told the number of its first byte: see set unjudged_v4 */
 };
 
 /* The number of intervals that name who may connect, over all lists. */

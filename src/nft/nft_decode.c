@@ -440,6 +440,8 @@ static bool decode_ct(const struct expression *expression, enum selector *ret)
 		*ret = SELECT_CT_STATE;
 	else if (key == NFT_CT_STATUS)
 		*ret = SELECT_CT_STATUS;
+	else if (key == NFT_CT_DIRECTION)
+		*ret = SELECT_CT_DIRECTION;
 	else if (key == NFT_CT_LABELS)
 		*ret = SELECT_CT_LABEL;
 	else
@@ -593,31 +595,45 @@ static bool decode_immediate(const struct expression *expression, uint32_t to, s
 	       data_value(expression->table[NFTA_IMMEDIATE_DATA], size, ret);
 }
 
+/* payload load LENGTHb @ transport header + OFFSET => reg `to` */
+static bool is_load_of(const struct expression *expression, uint32_t to, uint32_t offset, uint32_t length)
+{
+	return is_named(expression, "payload") && has_only(expression, payload_load) &&
+	       is_this_register(expression, NFTA_PAYLOAD_DREG, to) &&
+	       is_about(expression, NFT_PAYLOAD_TRANSPORT_HEADER, offset, length);
+}
+
+/* Port and number behind an address. */
+static bool decode_byte_key(const struct expression *list, const struct key_registers *registers, struct term *term)
+{
+	bool source = term->selector == SELECT_IP_SADDR || term->selector == SELECT_IP6_SADDR;
+
+	term->key = source ? KEY_FIRST_BYTE : KEY_NEXT_BYTE;
+	return is_load_of(&list[0], registers->second, source ? TCP_SPORT_OFFSET : TCP_DPORT_OFFSET, 2) &&
+	       is_load_of(&list[1], registers->third, source ? TCP_SEQUENCE_OFFSET : TCP_ACKNOWLEDGE_OFFSET, 4);
+}
+
 /* The twin of load_key() in nft_encode.c. Returns how many expressions the key takes, 0 where it is none. */
 static size_t decode_key(const struct expression *list, size_t count, struct term *term)
 {
+	const struct key_registers *registers;
 	const uint8_t *bytes;
 	uint32_t constant;
-	uint32_t second;
 
 	if (count < 2 || !decode_load(&list[0], &term->selector))
 		return 0;
-	if (term->selector == SELECT_IP_SADDR)
-		second = NFT_REG32_01;
-	else if (term->selector == SELECT_IP6_SADDR)
-		second = NFT_REG_2;
-	else
+	if (term->selector != SELECT_IP_SADDR && term->selector != SELECT_IP6_SADDR &&
+		term->selector != SELECT_IP_DADDR && term->selector != SELECT_IP6_DADDR)
 		return 0;
-	if (decode_immediate(&list[1], second, sizeof(constant), &bytes)) {
+	registers = key_registers(selector_info(term->selector)->size);
+	if (count >= 3 && decode_byte_key(list + 1, registers, term))
+		return 3;
+	if (term->selector != SELECT_IP_SADDR && term->selector != SELECT_IP6_SADDR)
+		return 0;
+	if (decode_immediate(&list[1], registers->second, sizeof(constant), &bytes)) {
 		memcpy(&constant, bytes, sizeof(constant));
 		term->key = KEY_SOURCE_REASON;
 		term->value = (struct value){0, constant};
-		return 2;
-	}
-	if (is_named(&list[1], "payload") && has_only(&list[1], payload_load) &&
-		is_this_register(&list[1], NFTA_PAYLOAD_DREG, second) &&
-		is_about(&list[1], NFT_PAYLOAD_TRANSPORT_HEADER, 4, 4)) {
-		term->key = KEY_SOURCE_SEQUENCE;
 		return 2;
 	}
 	term->key = KEY_SOURCE;
@@ -930,7 +946,7 @@ int decode_rule(struct ruleset *ruleset, const struct nlmsghdr *message)
 static bool decode_set_key(struct set *set, bool dynamic, uint32_t type, uint32_t length)
 {
 	static const enum width widths[] = {WIDTH_PORT, WIDTH_IPV4, WIDTH_IPV6};
-	static const enum key keys[] = {KEY_NONE, KEY_SOURCE, KEY_SOURCE_REASON, KEY_SOURCE_SEQUENCE};
+	static const enum key keys[] = {KEY_NONE, KEY_SOURCE, KEY_SOURCE_REASON, KEY_FIRST_BYTE};
 
 	for (size_t w = 0; w < ARRAY_SIZE(widths); w++)
 		for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {

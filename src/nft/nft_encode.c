@@ -29,9 +29,6 @@
 
 /* The first data register, as nft uses it; the kernel answers with its number in units of 32 bits. */
 #define REGISTER NFT_REG_1
-/* The second part of a key, behind a source address: nft's choice, and the kernel's names for it. */
-#define REGISTER_BEHIND_IPV4 NFT_REG32_01
-#define REGISTER_BEHIND_IPV6 NFT_REG_2
 
 /* --- batch --- */
 
@@ -362,6 +359,9 @@ static void load_selector(struct nftnl_rule *rule, enum selector selector)
 	case SELECT_CT_STATUS:
 		load_ct(rule, NFT_CT_STATUS);
 		return;
+	case SELECT_CT_DIRECTION:
+		load_ct(rule, NFT_CT_DIRECTION);
+		return;
 	case SELECT_CT_LABEL:
 		load_ct(rule, NFT_CT_LABELS);
 		return;
@@ -480,11 +480,20 @@ static void add_immediate(struct nftnl_rule *rule, uint32_t to, const void *byte
 	nftnl_expr_set_data(expression, NFTNL_EXPR_IMM_DATA, bytes, size);
 }
 
+const struct key_registers *key_registers(unsigned int address_bytes)
+{
+	/* As nft counts them: 1 to 4 have 16 bytes, NFT_REG32_00 and on 4 each, and the kernel calls one that begins at
+	 * 16 bytes by the first kind of name. */
+	static const struct key_registers ipv4 = {NFT_REG32_01, NFT_REG32_02};
+	static const struct key_registers ipv6 = {NFT_REG_2, NFT_REG32_05};
+
+	return address_bytes == 4 ? &ipv4 : &ipv6;
+}
+
 /* The parts of a key, one register behind the other. The twin of this is decode_key() in nft_decode.c. */
 static void load_key(struct nftnl_rule *rule, const struct term *term)
 {
-	bool ipv4 = term->selector == SELECT_IP_SADDR;
-	uint32_t second = ipv4 ? REGISTER_BEHIND_IPV4 : REGISTER_BEHIND_IPV6;
+	const struct key_registers *registers = key_registers(selector_info(term->selector)->size);
 	uint32_t constant = (uint32_t)term->value.lo;
 	uint8_t mask[16];
 
@@ -498,10 +507,15 @@ static void load_key(struct nftnl_rule *rule, const struct term *term)
 		return;
 	case KEY_SOURCE_REASON:
 		/* A mark: in host order. */
-		add_immediate(rule, second, &constant, sizeof(constant));
+		add_immediate(rule, registers->second, &constant, sizeof(constant));
 		return;
-	case KEY_SOURCE_SEQUENCE:
-		load_payload_to(rule, second, NFT_PAYLOAD_TRANSPORT_HEADER, 4, 4);
+	case KEY_FIRST_BYTE:
+		load_payload_to(rule, registers->second, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_SPORT_OFFSET, 2);
+		load_payload_to(rule, registers->third, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_SEQUENCE_OFFSET, 4);
+		return;
+	case KEY_NEXT_BYTE:
+		load_payload_to(rule, registers->second, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_DPORT_OFFSET, 2);
+		load_payload_to(rule, registers->third, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_ACKNOWLEDGE_OFFSET, 4);
 		return;
 	}
 	abort();
@@ -704,26 +718,31 @@ struct set_key set_key(const struct set *set)
 		return (struct set_key){type, length};
 	case KEY_SOURCE_REASON:
 		return (struct set_key){type << DATATYPE_BITS | DATATYPE_MARK, length + 4};
-	case KEY_SOURCE_SEQUENCE:
-		return (struct set_key){type << DATATYPE_BITS | DATATYPE_INTEGER, length + 4};
+	case KEY_FIRST_BYTE:
+	case KEY_NEXT_BYTE:
+		/* Each part takes whole registers. */
+		return (struct set_key){
+			type << 2 * DATATYPE_BITS | DATATYPE_SERVICE << DATATYPE_BITS | DATATYPE_INTEGER, length + 8};
 	}
 	abort();
 }
 
 /*
- * Userdata that lets nft show a key of source address and sequence number, and read it again:
- * NFTNL_UDATA_SET_KEY_TYPEOF as nft 1.0.6 writes it for `typeof ip saddr . tcp sequence` (concat_expr_build_udata() in
- * its src/expression.c): a concatenation of two payload expressions, each with description and type.
+ * Userdata that lets nft show a key of address, port and sequence number, and read it again: NFTNL_UDATA_SET_KEY_TYPEOF
+ * as nft 1.0.6 writes it for `typeof ip saddr . tcp sport . tcp sequence` (concat_expr_build_udata() in its
+ * src/expression.c): a concatenation of payload expressions, each with its protocol's description and field.
  */
 static void put_typeof(struct nftnl_udata_buf *buffer, bool ipv4)
 {
 	const uint8_t description = ipv4 ? 0x0c : 0x0d; /* PROTO_DESC_IP, PROTO_DESC_IP6 */
 	const uint8_t field = ipv4 ? 0x0b : 0x08;	/* IPHDR_SADDR, IP6HDR_SADDR */
-	const uint8_t bytes[] = {0x00, 0x04, 0x0d, 0x00, 0x00, 0x00, 0x01, 0x32, 0x00, 0x14, 0x00, 0x04, 0x07, 0x00,
+	const uint8_t bytes[] = {0x00, 0x04, 0x0d, 0x00, 0x00, 0x00, 0x01, 0x48, 0x00, 0x14, 0x00, 0x04, 0x07, 0x00,
 		0x00, 0x00, 0x01, 0x0c, 0x00, 0x04, description, 0x00, 0x00, 0x00, 0x01, 0x04, field, 0x00, 0x00, 0x00,
-		0x01, 0x1a, 0x00, 0x04, 0x07, 0x00, 0x00, 0x00, 0x01, 0x12, 0x00, 0x04, 0x08, 0x00, 0x00, 0x00, 0x01,
-		0x04, 0x03, 0x00, 0x00, 0x00, 0x04, 0x04, 0x20, 0x00, 0x00, 0x00};
+		0x01, 0x14, 0x00, 0x04, 0x07, 0x00, 0x00, 0x00, 0x01, 0x0c, 0x00, 0x04, 0x08, 0x00, 0x00, 0x00, 0x01,
+		0x04, 0x01, 0x00, 0x00, 0x00, 0x02, 0x1a, 0x00, 0x04, 0x07, 0x00, 0x00, 0x00, 0x01, 0x12, 0x00, 0x04,
+		0x08, 0x00, 0x00, 0x00, 0x01, 0x04, 0x03, 0x00, 0x00, 0x00, 0x04, 0x04, 0x20, 0x00, 0x00, 0x00};
 
+	_Static_assert(sizeof(bytes) == 0x50, "as long as nft writes it");
 	nftnl_udata_put(buffer, NFTNL_UDATA_SET_KEY_TYPEOF, sizeof(bytes), bytes);
 }
 
@@ -752,13 +771,13 @@ static void put_meter(struct nftnl_set *set, const struct set *model)
 	nftnl_set_add_expr(set, expression);
 }
 
-/* The comment, and what nft must know of the key. One buffer of 256 bytes holds both: 60 and 2 + 128. */
+/* The comment, and what nft must know of the key. One buffer of 256 bytes holds both: 82 and 2 + 128. */
 static struct nftnl_udata_buf *set_userdata(const struct set *model)
 {
 	struct nftnl_udata_buf *buffer = checked(nftnl_udata_buf_alloc(256));
 	char cut[COMMENT_LIMIT + 1];
 
-	if (model->key == KEY_SOURCE_SEQUENCE)
+	if (model->key == KEY_FIRST_BYTE)
 		put_typeof(buffer, model->elements.width == WIDTH_IPV4);
 	if (model->comment) {
 		snprintf(cut, sizeof(cut), "%s", model->comment);

@@ -22,14 +22,24 @@ struct nft {
 #define DATATYPE_IPV6	 8u
 #define DATATYPE_SERVICE 13u
 #define DATATYPE_MARK	 19u
-/* How far the first part's type is shifted in the type of two parts. */
+/* How far a part's type is shifted for each part that comes behind it. */
 #define DATATYPE_BITS 6u
 
 /* RFC 9293 3.1, in bytes from the beginning of the TCP header. The length of the header and the flags together, since
  * the kernel brings the checksum up to date for whole 16-bit words. */
-#define TCP_FLAGS_OFFSET    12u
-#define TCP_FLAGS_LENGTH    2u
-#define TCP_CHECKSUM_OFFSET 16u
+#define TCP_SPORT_OFFSET       0u
+#define TCP_DPORT_OFFSET       2u
+#define TCP_SEQUENCE_OFFSET    4u
+#define TCP_ACKNOWLEDGE_OFFSET 8u
+#define TCP_FLAGS_OFFSET       12u
+#define TCP_FLAGS_LENGTH       2u
+#define TCP_CHECKSUM_OFFSET    16u
+
+/* Where the parts of a key are that stand behind an address of so many bytes, in the first register. */
+struct key_registers {
+	uint32_t second, third;
+};
+const struct key_registers *key_registers(unsigned int address_bytes);
 
 /* A set's key, as nft and the kernel see it: type id and bytes. */
 struct set_key {

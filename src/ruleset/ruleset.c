@@ -19,6 +19,7 @@ static const struct selector_info selectors[] = {
 	[SELECT_TCP_FLAGS] = {"tcp flags", 1, LAYOUT_NETWORK},
 	[SELECT_CT_STATE] = {"ct state", 4, LAYOUT_HOST},
 	[SELECT_CT_STATUS] = {"ct status", 4, LAYOUT_HOST},
+	[SELECT_CT_DIRECTION] = {"ct direction", 1, LAYOUT_NETWORK},
 	[SELECT_CT_LABEL] = {"ct label", 16, LAYOUT_HOST},
 	[SELECT_FIB_DADDR_TYPE] = {"fib daddr type", 4, LAYOUT_HOST},
 	[SELECT_FIRST_BYTE] = {"@ih,0,8", 1, LAYOUT_NETWORK},

@@ -180,7 +180,7 @@ static void add_loopback_ports(struct compiler *c)
 	const struct environment *e = c->environment;
 	struct set *set;
 
-	if (e->loopback != LOOPBACK_TLS)
+	if (e->loopback != LOOPBACK_TLS || !c->gate)
 		return;
 	set = add_port_set(c, "loopback_ports", "where this host may connect: TLS is spoken there");
 	set->origin = e->loopback_origin;
@@ -199,7 +199,8 @@ static void add_loopback(struct compiler *c, struct chain *chain)
 	uint32_t origin = e->loopback_origin ? e->loopback_origin : e->origin;
 	struct rule *rule;
 
-	if (e->loopback != LOOPBACK_DENY) {
+	/* Where TLS is spoken nowhere, `tls` is as good as `deny`. */
+	if (e->loopback == LOOPBACK_ALLOW || (e->loopback == LOOPBACK_TLS && c->gate)) {
 		rule = add_rule(chain, origin, "this host");
 		add_test(rule, SELECT_IIF, TEST_EQUAL, INTERFACE_LOOPBACK);
 		if (e->loopback == LOOPBACK_TLS) {
@@ -230,12 +231,11 @@ static void add_loopback_chain(struct compiler *c)
 	const struct environment *e = c->environment;
 	struct chain *chain;
 
-	if (e->loopback != LOOPBACK_TLS)
+	if (e->loopback != LOOPBACK_TLS || !c->gate)
 		return;
 	chain = add_chain(c, "loopback", e->loopback_origin, "this host to itself, where TLS is spoken");
 	add_untracked(c, chain, e->loopback_origin);
 	add_jump(chain, VERDICT_GOTO, "gate", e->loopback_origin);
-	c->gate = true;
 }
 
 /* What is addressed to this host goes on to be judged, where the destination may be one. */
@@ -319,6 +319,22 @@ static void add_hooks(struct compiler *c)
 	rule = add_rule(chain, e->origin, NULL);
 	add_lookup(rule, TERM_LOOKUP, SELECT_TCP_DPORT, "guarded_ports");
 	add_verdict(rule, VERDICT_JUMP, "forwarded");
+	add_answers(c, chain);
+
+	if (!c->gate)
+		return;
+	chain = add_base_chain(c, "output", HOOK_OUTPUT, PRIORITY_FILTER, "what servers of this host answer");
+	add_answers(c, chain);
+}
+
+/* Whether any port's first bytes are judged. */
+static bool has_gate(const struct compiler *c)
+{
+	const struct service *s = &c->policy->service;
+	const struct environment *e = c->environment;
+
+	return (s->tls_port && e->tls != TLS_OFF) || (s->admin_port && e->admin_tls == ADMIN_TLS_REQUIRED) ||
+	       (s->memcached_port && e->tls == TLS_REQUIRED);
 }
 
 struct ruleset *ruleset_compile(const struct policy *policy, const struct environment *e, uint64_t since)
@@ -330,6 +346,8 @@ struct ruleset *ruleset_compile(const struct policy *policy, const struct enviro
 		.bind = e->bind.given,
 		.admin_bind = s->admin_port && e->admin_bind.given,
 		.limits = e->max_connections_per_source || e->new_connections_per_second};
+
+	c.gate = has_gate(&c);
 
 	c.ruleset->present = true;
 	c.ruleset->comment = mem_string("kept by dflyguard: change the policy, not this table");

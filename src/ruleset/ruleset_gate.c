@@ -6,16 +6,16 @@
  *
  * The gate. A connection is judged by the first bytes that its client sends, once:
  *
- *   SYN without data        LABEL_JUDGE. Only on a SYN: connection tracking also calls a connection new that it picks
- *                           up in the middle, and that one was judged, or is older than the table.
- *   the handshake's ACK     carries the sequence number of the first byte: into set unjudged, and LABEL_HANDSHAKE
- *   data at that number     a ClientHello: LABEL_CLEARED. Anything else: LABEL_REFUSED, and the segment becomes the
- *                           reset that the server sees; what the client sends next is answered with one.
- *   data at another number  came before the first byte (a lost or late segment; some ClientHellos fill two): dropped,
- *                           its retransmission finds the connection cleared or refused
+ *   a SYN                   may carry no data. The first one: LABEL_JUDGE. Connection tracking also calls a connection
+ * new that it picks up in the middle, and that one was judged, or is older than the table. the server's SYN-ACK
+ * acknowledges the number of the client's first byte: into set unjudged, and LABEL_ANSWERED. The client's own packets
+ * do not tell it: whoever writes them by hand could name another. data at that number     a ClientHello: LABEL_CLEARED.
+ * Anything else: LABEL_REFUSED, and the segment becomes the reset that the server sees; what the client sends next is
+ * answered with one. data at another number  came before the first byte (a lost or late segment; some ClientHellos fill
+ * two), or pretends to: dropped, its retransmission finds the connection cleared or refused
  *
- * Where the handshake's ACK was lost, the first data that comes is judged. Where connection tracking forgot the
- * connection, the set still knows that it has said nothing yet.
+ * Where the set was full, the first data that comes is judged. Where connection tracking forgot the connection, the set
+ * still knows that it has said nothing yet.
  */
 
 #include "ruleset_private.h"
@@ -138,7 +138,6 @@ void add_limit_chains(struct compiler *c)
 void add_gate(struct compiler *c, struct chain *chain, uint32_t origin)
 {
 	add_jump(chain, VERDICT_GOTO, "gate", origin ? origin : c->environment->origin);
-	c->gate = true;
 }
 
 /* For each family: a rule that does something with the element of set unjudged that stands for this segment. */
@@ -150,7 +149,7 @@ static void add_unjudged(struct compiler *c, struct chain *chain, enum term_kind
 
 		if (needs_data)
 			add_test(rule, SELECT_FIRST_BYTE, TEST_AT_LEAST, 0);
-		add_element(rule, widths[i], (struct term){.kind = kind, .update = update, .key = KEY_SOURCE_SEQUENCE},
+		add_element(rule, widths[i], (struct term){.kind = kind, .update = update, .key = KEY_FIRST_BYTE},
 			"unjudged");
 		if (go_on)
 			add_verdict(rule, VERDICT_GOTO, go_on);
@@ -182,7 +181,8 @@ static void add_gate_entry(struct compiler *c, uint32_t origin)
 	rule_add_term(rule, &(struct term){.kind = TERM_REJECT_RESET}, NULL);
 
 	rule = add_rule(chain, origin, NULL);
-	add_opening_test(rule);
+	add_tcp(rule);
+	add_test(rule, SELECT_TCP_FLAGS, TEST_ANY_BIT, TCP_SYN);
 	add_verdict(rule, VERDICT_GOTO, "gate_begin");
 
 	rule = add_rule(chain, origin, NULL);
@@ -195,17 +195,22 @@ static void add_gate_entry(struct compiler *c, uint32_t origin)
 
 static void add_gate_begin(struct compiler *c, uint32_t origin)
 {
-	struct chain *chain = add_chain(c, "gate_begin", origin, "a connection begins");
+	struct chain *chain = add_chain(c, "gate_begin", origin, "a SYN, the first or a later one");
 	struct rule *rule;
+
+	rule = add_rule(chain, origin, "data on a SYN (TCP fast open)");
+	add_test(rule, SELECT_FIRST_BYTE, TEST_AT_LEAST, 0);
+	add_verdict(rule, VERDICT_GOTO, "refuse_fast_open");
+
+	rule = add_rule(chain, origin, "not the first: its answer was lost");
+	add_test(rule, SELECT_CT_STATE, TEST_NO_BIT, CT_STATE_NEW);
+	add_verdict(rule, VERDICT_RETURN, NULL);
 
 	if (c->limits) {
 		rule = add_rule(chain, origin, "the limits are for other hosts");
 		add_test(rule, SELECT_IIF, TEST_NOT_EQUAL, INTERFACE_LOOPBACK);
 		add_verdict(rule, VERDICT_JUMP, "admit");
 	}
-	rule = add_rule(chain, origin, "data on a SYN (TCP fast open)");
-	add_test(rule, SELECT_FIRST_BYTE, TEST_AT_LEAST, 0);
-	add_verdict(rule, VERDICT_GOTO, "refuse_fast_open");
 	add_label_set(c, add_rule(chain, origin, NULL), LABEL_JUDGE);
 }
 
@@ -222,26 +227,34 @@ static void add_gate_listen(struct compiler *c, uint32_t origin)
 	add_tcp(rule);
 	add_test(rule, SELECT_TCP_FLAGS, TEST_ANY_BIT, TCP_FIN);
 	add_verdict(rule, VERDICT_GOTO, "gate_end");
+}
 
-	/* Its number is one less than that of the first byte; and connection tracking, which has seen the answer, does
-	 * not call it new. */
-	rule = add_rule(chain, origin, "a SYN again: its answer was lost");
+/* What a server answers passes by here: of this host, or of a container. Of all packets but these the first test is the
+ * last. */
+void add_answers(struct compiler *c, struct chain *chain)
+{
+	struct rule *rule;
+
+	if (!c->gate)
+		return;
+	rule = add_rule(chain, c->environment->origin, "the server's answer to a SYN");
 	add_tcp(rule);
-	add_test(rule, SELECT_TCP_FLAGS, TEST_ANY_BIT, TCP_SYN);
-	add_verdict(rule, VERDICT_RETURN, NULL);
+	add_test_masked(rule, SELECT_TCP_FLAGS, TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK, TCP_SYN | TCP_ACK);
+	add_test(rule, SELECT_CT_DIRECTION, TEST_EQUAL, CT_DIRECTION_REPLY);
+	add_label_test(c, rule, LABEL_JUDGE);
+	add_verdict(rule, VERDICT_JUMP, "gate_answer");
+}
 
-	rule = add_rule(chain, origin, NULL);
-	add_label_test(c, rule, LABEL_HANDSHAKE);
-	add_verdict(rule, VERDICT_RETURN, NULL);
+static void add_gate_answer(struct compiler *c, uint32_t origin)
+{
+	struct chain *chain = add_chain(c, "gate_answer", origin, "it tells the number of the client's first byte");
 
-	/* The handshake's ACK: here the first byte will be. */
 	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
-		rule = add_rule(
-			chain, origin, i == 0 ? "the handshake's ACK: its number is that of the first byte" : NULL);
+		struct rule *rule = add_rule(chain, origin, NULL);
+
 		add_element(rule, widths[i],
-			(struct term){.kind = TERM_UPDATE, .update = UPDATE_ADD, .key = KEY_SOURCE_SEQUENCE},
-			"unjudged");
-		add_label_set(c, rule, LABEL_HANDSHAKE);
+			(struct term){.kind = TERM_UPDATE, .update = UPDATE_ADD, .key = KEY_NEXT_BYTE}, "unjudged");
+		add_label_set(c, rule, LABEL_ANSWERED);
 	}
 }
 
@@ -252,7 +265,7 @@ static void add_gate_data(struct compiler *c, uint32_t origin)
 
 	add_unjudged(c, chain, TERM_KNOWN, UPDATE_ADD, false, "gate_judge");
 	rule = add_rule(chain, origin, "not the first byte: it will come again, behind that");
-	add_label_test(c, rule, LABEL_HANDSHAKE);
+	add_label_test(c, rule, LABEL_ANSWERED);
 	add_verdict(rule, VERDICT_DROP, NULL);
 	add_jump(chain, VERDICT_GOTO, "gate_judge", origin);
 }
@@ -283,10 +296,11 @@ void add_gate_chains(struct compiler *c)
 	if (!c->gate)
 		return;
 	add_dynamic(c, "unjudged",
-		&(struct set){.key = KEY_SOURCE_SEQUENCE, .size = UNJUDGED_SIZE, .timeout = UNJUDGED_TIMEOUT}, origin,
+		&(struct set){.key = KEY_FIRST_BYTE, .size = UNJUDGED_SIZE, .timeout = UNJUDGED_TIMEOUT}, origin,
 		"who has said nothing yet, and where the first byte will be");
 	add_gate_entry(c, origin);
 	add_gate_begin(c, origin);
+	add_gate_answer(c, origin);
 	add_gate_listen(c, origin);
 	add_gate_data(c, origin);
 	add_gate_judge(c, origin);

@@ -38,6 +38,7 @@ static const struct word states[] = {
 	{1, "invalid"}, {2, "established"}, {4, "related"}, {8, "new"}, {64, "untracked"}, {0, NULL}};
 static const struct word statuses[] = {{1, "expected"}, {2, "seen-reply"}, {4, "assured"}, {8, "confirmed"},
 	{16, "snat"}, {32, "dnat"}, {512, "dying"}, {0, NULL}};
+static const struct word directions[] = {{0, "original"}, {1, "reply"}, {0, NULL}};
 static const struct word route_types[] = {{1, "unicast"}, {2, "local"}, {3, "broadcast"}, {4, "anycast"},
 	{5, "multicast"}, {6, "blackhole"}, {7, "unreachable"}, {8, "prohibit"}, {0, NULL}};
 static const struct word tcp_flags[] = {
@@ -56,6 +57,8 @@ static const struct word *selector_words(enum selector selector)
 		return states;
 	case SELECT_CT_STATUS:
 		return statuses;
+	case SELECT_CT_DIRECTION:
+		return directions;
 	case SELECT_FIB_DADDR_TYPE:
 		return route_types;
 	case SELECT_TCP_FLAGS:
@@ -157,6 +160,7 @@ static void print_value(enum selector selector, struct value value, struct text 
 	case SELECT_TCP_DPORT:
 	case SELECT_CT_STATE:
 	case SELECT_CT_STATUS:
+	case SELECT_CT_DIRECTION:
 	case SELECT_FIB_DADDR_TYPE:
 		print_number(selector, value.lo, text);
 		return;
@@ -228,7 +232,7 @@ static void print_verdict(enum verdict verdict, const char *chain, struct text *
 static void print_key(const struct term *term, struct text *text)
 {
 	char buffer[INTERVAL_TEXT];
-	enum width width = term->selector == SELECT_IP_SADDR ? WIDTH_IPV4 : WIDTH_IPV6;
+	enum width width = selector_info(term->selector)->size == 4 ? WIDTH_IPV4 : WIDTH_IPV6;
 
 	text_append(text, selector_info(term->selector)->text);
 	switch (term->key) {
@@ -241,8 +245,11 @@ static void print_key(const struct term *term, struct text *text)
 	case KEY_SOURCE_REASON:
 		text_printf(text, " . 0x%08" PRIx64, term->value.lo);
 		return;
-	case KEY_SOURCE_SEQUENCE:
-		text_append(text, " . tcp sequence");
+	case KEY_FIRST_BYTE:
+		text_append(text, " . tcp sport . tcp sequence");
+		return;
+	case KEY_NEXT_BYTE:
+		text_append(text, " . tcp dport . tcp ackseq");
 		return;
 	}
 }
@@ -271,7 +278,7 @@ static bool reads_tcp(const struct term *term)
 		       term->selector == SELECT_TCP_FLAGS;
 	case TERM_UPDATE:
 	case TERM_KNOWN:
-		return term->key == KEY_SOURCE_SEQUENCE;
+		return term->key == KEY_FIRST_BYTE || term->key == KEY_NEXT_BYTE;
 	case TERM_TURN_RESET:
 		return true;
 	case TERM_COUNTER:
@@ -423,8 +430,9 @@ static void print_dynamic(const struct set *set, struct text *text)
 	case KEY_SOURCE_REASON:
 		text_printf(text, "type %s . mark;", ipv4 ? "ipv4_addr" : "ipv6_addr");
 		break;
-	case KEY_SOURCE_SEQUENCE:
-		text_printf(text, "typeof %s . tcp sequence;", ipv4 ? "ip saddr" : "ip6 saddr");
+	case KEY_FIRST_BYTE:
+	case KEY_NEXT_BYTE:
+		text_printf(text, "typeof %s . tcp sport . tcp sequence;", ipv4 ? "ip saddr" : "ip6 saddr");
 		break;
 	}
 	text_printf(text, " size %u; flags dynamic%s;", set->size, set->timeout ? ",timeout" : "");

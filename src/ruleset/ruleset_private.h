@@ -19,6 +19,8 @@
 #define CT_STATE_NEW	   0x08
 #define CT_STATE_UNTRACKED 0x40
 #define CT_STATUS_DNAT	   0x20
+/* enum ip_conntrack_dir in include/uapi/linux/netfilter/nf_conntrack_tuple_common.h */
+#define CT_DIRECTION_REPLY 1
 /* include/uapi/linux/rtnetlink.h: RTN_LOCAL. include/uapi/linux/netfilter.h: NFPROTO_IPV4, NFPROTO_IPV6. */
 #define ROUTE_LOCAL  2
 #define NFPROTO_4    2
@@ -93,6 +95,8 @@ void add_list(struct compiler *c, const struct list *list);
 void add_limits(struct compiler *c, struct chain *chain);
 /* The last rule of a chain whose port speaks TLS. */
 void add_gate(struct compiler *c, struct chain *chain, uint32_t origin);
+/* In a hook that answers pass by. */
+void add_answers(struct compiler *c, struct chain *chain);
 /* The chains and sets that the rules so far refer to. */
 void add_gate_chains(struct compiler *c);
 void add_limit_chains(struct compiler *c);

@@ -78,9 +78,12 @@ void add_element(struct rule *rule, enum width width, struct term term, const ch
 	_cleanup_free_ char *name = mem_format("%s_%s", base, width == WIDTH_IPV4 ? "v4" : "v6");
 
 	add_family(rule, width);
-	if (term.key == KEY_SOURCE_SEQUENCE)
+	if (term.key == KEY_FIRST_BYTE || term.key == KEY_NEXT_BYTE)
 		add_tcp(rule);
-	term.selector = width == WIDTH_IPV4 ? SELECT_IP_SADDR : SELECT_IP6_SADDR;
+	if (term.key == KEY_NEXT_BYTE)
+		term.selector = width == WIDTH_IPV4 ? SELECT_IP_DADDR : SELECT_IP6_DADDR;
+	else
+		term.selector = width == WIDTH_IPV4 ? SELECT_IP_SADDR : SELECT_IP6_SADDR;
 	rule_add_term(rule, &term, name);
 }
 

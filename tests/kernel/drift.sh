@@ -114,7 +114,12 @@ mutation "the gate lets pass what comes before the first byte" gate_data 'refill
 mutation "the server is not reset" refuse_plaintext 'refill refuse_plaintext "s/tcp flags set rst | ack//"'
 mutation "the server gets other flags" refuse_plaintext 'refill refuse_plaintext "s/set rst | ack/set rst/"'
 mutation "the client is not reset" gate 'refill gate /reject/d'
-mutation "the first byte is remembered elsewhere" gate_listen 'refill gate_listen "s/add @unjudged_v4/update @unjudged_v4/"'
+mutation "the first byte is remembered otherwise" gate_answer 'refill gate_answer "s/add @unjudged_v4/update @unjudged_v4/"'
+mutation "the first byte is what the client says" gate_answer \
+	'refill gate_answer "s/ip daddr . tcp dport . tcp ackseq/ip saddr . tcp sport . tcp sequence/"'
+mutation "answers are not heard" output 'nft flush chain $our output'
+mutation "answers of containers are not heard" forward 'refill forward /gate_answer/d'
+mutation "a client may answer itself" output 'refill output "s/ct direction reply //"'
 mutation "nobody is counted" admit 'refill admit /@connections_v4/d'
 mutation "IPv6 sources are counted by /48" admit 'refill admit "s/ffff:ffff:ffff:ffff::/ffff:ffff:ffff::/"'
 mutation "a limit raised" connections_v4 'remake connections_v4 "type ipv4_addr; size 65536; flags dynamic; ct count over 9;"'
@@ -125,7 +130,7 @@ mutation "a rate raised" new_connections_v4 \
 mutation "a rate by the minute" new_connections_v4 \
 	'remake new_connections_v4 "type ipv4_addr; size 65536; flags dynamic,timeout; timeout 1m; limit rate over 10/minute burst 10 packets;"'
 mutation "the first bytes forgotten at once" unjudged_v4 \
-	'remake unjudged_v4 "typeof ip saddr . tcp sequence; size 65536; flags dynamic,timeout; timeout 1s;"'
+	'remake unjudged_v4 "typeof ip saddr . tcp sport . tcp sequence; size 65536; flags dynamic,timeout; timeout 1s;"'
 mutation "refusals logged to another group" refuse_source 'refill refuse_source "s/group 6379/group 1/"'
 mutation "refusals logged for another reason" refuse_source 'refill refuse_source "s/dflyguard source/dflyguard state/"'
 mutation "refusals logged less often" refuse_source 'refill refuse_source "s/10\/second/1\/hour/"'
@@ -136,7 +141,7 @@ not_drift() { # what rules put into sets is state
 	apply
 	nft add element $our connections_v4 '{ 10.20.0.1 }'
 	nft add element $our refused_v4 '{ 192.0.2.1 . 0x1, 192.0.2.2 . 0x6 }'
-	nft add element $our unjudged_v6 '{ 2001:db8:20::1 . 12345 }'
+	nft add element $our unjudged_v6 '{ 2001:db8:20::1 . 99 . 12345 }'
 	expect_exit 0 guard plan
 	expect_exit 0 guard apply
 	nft list set $our refused_v4 | grep -q 192.0.2.2 || wrong "apply emptied the list of refused sources"

@@ -185,7 +185,7 @@ static void test_codec_terms(void **state)
 	rule_add_term(chain_add_rule(chain), &(struct term){.kind = TERM_LOG, .value = {0, 65535}, .mask = {0, 128}},
 		"some prefix");
 	rule_add_term(chain_add_rule(chain), &(struct term){.kind = TERM_LOG}, "p");
-	for (unsigned int key = KEY_SOURCE; key <= KEY_SOURCE_SEQUENCE; key++)
+	for (unsigned int key = KEY_SOURCE; key <= KEY_NEXT_BYTE; key++)
 		for (unsigned int family = 0; family < 2; family++)
 			for (unsigned int update = UPDATE_ADD; update <= UPDATE_DELETE; update++) {
 				struct term term = {.kind = TERM_UPDATE,
@@ -193,6 +193,8 @@ static void test_codec_terms(void **state)
 					.update = (enum update)update,
 					.selector = family ? SELECT_IP6_SADDR : SELECT_IP_SADDR};
 
+				if (key == KEY_NEXT_BYTE)
+					term.selector = family ? SELECT_IP6_DADDR : SELECT_IP_DADDR;
 				if (key == KEY_SOURCE_REASON)
 					term.value.lo = 0x12345678;
 				if (key == KEY_SOURCE && update == UPDATE_TOUCH)
@@ -580,11 +582,11 @@ static const struct {
 		OURS "2='s' 3=00000020 4=000001d3 5=00000008 9={1=00001000} 17={1='counter' 2={1=#8 2=#8}}", 0, 0,
 		"set s type ipv4_addr . mark; size 4096; flags dynamic; counter;"},
 	{"set of first bytes", NFT_MSG_NEWSET,
-		OURS "2='s' 3=00000030 4=00000204 5=00000014 9={1=00010000} 11=000000000036ee80", 0, 0,
-		"set s typeof ip6 saddr . tcp sequence; size 65536; flags dynamic,timeout; timeout 1h;"},
+		OURS "2='s' 3=00000030 4=00008344 5=00000018 9={1=00010000} 11=000000000036ee80", 0, 0,
+		"set s typeof ip6 saddr . tcp sport . tcp sequence; size 65536; flags dynamic,timeout; timeout 1h;"},
 	{"set of first bytes, of another length", NFT_MSG_NEWSET,
-		OURS "2='s' 3=00000030 4=00000204 5=00000010 9={1=00010000} 11=000000000036ee80", 0, 0,
-		"set s [ key type 516 of 16 bytes, flags 0x30, with a timeout ]"},
+		OURS "2='s' 3=00000030 4=00008344 5=00000010 9={1=00010000} 11=000000000036ee80", 0, 0,
+		"set s [ key type 33604 of 16 bytes, flags 0x30, with a timeout ]"},
 	{"set that says timeout and has none", NFT_MSG_NEWSET,
 		OURS "2='s' 3=00000030 4=00000007 5=00000004 9={1=00010000}", 0, 0,
 		"set s [ key type 7 of 4 bytes, flags 0x30 ]"},
@@ -1087,7 +1089,7 @@ static void test_traffic(void **state)
 		{mutate_dormant, 1},
 		{mutate_counter_extra, 1},
 		{mutate_chain_extra, 2},
-		{mutate_chain_gone, 2},
+		{mutate_chain_gone, 3}, /* the chain, two rules */
 		{mutate_environment, 2},
 	};
 	struct compiled expected = compile_golden("everything");

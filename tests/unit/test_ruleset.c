@@ -84,9 +84,10 @@ static void test_closed(void **state)
 						const struct set *set = ruleset_set(r, term->name);
 
 						assert_non_null(set);
-						assert_int_equal(set->key, term->key);
-						assert_int_equal(set->elements.width,
-							term->selector == SELECT_IP_SADDR ? WIDTH_IPV4 : WIDTH_IPV6);
+						assert_int_equal(set->key,
+							term->key == KEY_NEXT_BYTE ? KEY_FIRST_BYTE : term->key);
+						assert_int_equal(width_bits(set->elements.width),
+							selector_info(term->selector)->size * 8);
 						used_sets[set - r->sets] = true;
 					}
 					if (term->kind == TERM_VERDICT && term->name) {
