@@ -25,8 +25,12 @@ struct transport {
 	 * retries brings its own. */
 	double (*now)(void *data);
 	void (*pause)(void *data, long nanoseconds);
+	/* Opens a second transport beside this one, which hears what the kernel tells a multicast group. 0, or a
+	 * negative errno value. NULL: there is none. */
+	int (*listen)(void *data, unsigned int group, struct transport *ret);
 	void *data;
-	uint32_t port; /* our port id; 0 where the transport has none */
+	uint32_t port;	/* our port id; 0 where the transport has none */
+	int descriptor; /* for poll(2); 0 where the transport has none */
 };
 
 struct netlink;
@@ -36,6 +40,16 @@ int netlink_open(int family, struct netlink **ret, struct err *err);
 /* Takes the transport over: netlink_close() calls its close. */
 struct netlink *netlink_open_transport(const struct transport *transport);
 void netlink_close(struct netlink *netlink);
+
+/*
+ * Opens a second socket of the same family, which only hears what the kernel tells a multicast group: by
+ * netlink_hear(), from the moment of this call on. 0, or a negative errno value with `err`. Free with netlink_close().
+ */
+int netlink_listen(const struct netlink *netlink, unsigned int group, struct netlink **ret, struct err *err);
+/* Our port id, by which the kernel names us as the one who did something; 0 where the transport has none. */
+uint32_t netlink_port(const struct netlink *netlink);
+/* For poll(2): readable when netlink_hear() has something to hear. Borrowed. 0 where the transport has none. */
+int netlink_descriptor(const struct netlink *netlink);
 
 /* The transport's time, and waiting by it: less than a second. */
 double netlink_now(const struct netlink *netlink);
@@ -60,6 +74,15 @@ typedef int netlink_message(void *data, const struct nlmsghdr *message);
  */
 int netlink_request(struct netlink *netlink, const struct nlmsghdr *request, netlink_message *callback, void *data,
 	struct err *err);
+
+/*
+ * Hears all that waits, and waits for nothing. For sockets from netlink_listen(). Returns
+ *   0          nothing more waits
+ *   -ENOBUFS   there was no room, and the kernel dropped something: nobody knows what. More may wait: call again.
+ *   -EBADMSG   something that is no message, or a datagram larger than our buffer: call again
+ *   other      what the callback returned, or what the transport failed with; `err` is filled in the second case
+ */
+int netlink_hear(struct netlink *netlink, netlink_message *callback, void *data, struct err *err);
 
 /* One error that the kernel reported for a message of a batch. `text` is its explanation, or NULL. */
 typedef void netlink_refusal(void *data, uint32_t sequence, int code, const char *text);

@@ -15,6 +15,9 @@ struct nft;
 struct snapshot {
 	struct ruleset *ruleset;
 	uint32_t generation;
+	/* By nft_read_back(): what happened to our table since `before` was read is our own transaction and nothing
+	 * else. */
+	bool alone;
 };
 
 /* Says how far a long reading has come. `done` counts elements. May be NULL. */
@@ -39,7 +42,13 @@ int nft_generation(struct nft *nft, uint32_t *ret, struct err *err);
  * Reads our table, so that what it returns was the truth at one generation: a reading during which anything changed
  * is thrown away and begun again, for NFT_READ_SECONDS at most (then -EAGAIN). Where there is no table, the ruleset
  * is there and not `present`. The caller owns ret->ruleset. *ret is untouched on failure.
+ *
+ * "Anything" is, to begin with, any transaction of anybody in the namespace, whatever it is about: that costs nothing
+ * to see. After NFT_PATIENCE transactions of others have spoilt a reading or a transaction of ours, we listen to the
+ * kernel's events until nft_close(), and from then on only what concerns our table counts. A listener makes everybody's
+ * transactions slower, so close it when the work is done.
  */
+#define NFT_PATIENCE	 2
 #define NFT_READ_SECONDS 15
 int nft_read(struct nft *nft, struct snapshot *ret, struct err *err);
 
@@ -66,9 +75,12 @@ int nft_read_refused(struct nft *nft, const struct ruleset *observed, struct ref
 typedef struct srcloc nft_place(void *data, uint32_t origin);
 
 /*
- * Sends the changeset as one transaction, valid only if the generation still is `generation`. Returns
+ * Sends the changeset as one transaction, valid only if our table still is what it was at `generation`. To begin with,
+ * that is: if nobody has committed anything since. While we listen, and `generation` is that of the last snapshot, the
+ * transaction is sent again as long as those who are faster leave our table alone. Returns
  *   0         sent, and no error was heard. Read back before you believe it.
  *   -ERESTART somebody else committed first: nothing was changed; read again
+ *   -EAGAIN   others were faster, again and again, for NFT_READ_SECONDS: nothing was changed
  *   -ENOBUFS  the answer was lost: it may or may not have been committed; read again
  *   other     refused, nothing was changed; `err` names the object, and the place in the policy where known
  */

@@ -12,6 +12,11 @@
 
 /* The kernel's dumps come in datagrams of up to 32 KiB (measured: 32,444 bytes); an error may quote 64 KiB. */
 #define BUFFER_SIZE (64 * 1024 + 4096)
+/* Room for the errors of a large transaction: 1 KiB each is what nft reckons, too. */
+#define ANSWER_ROOM (4 * 1024 * 1024)
+/* Room for what others do meanwhile: as nft's monitor. A transaction with 100,000 elements fits (measured). Nothing of
+ * it is used while nothing waits. */
+#define EVENT_ROOM (16 * 1024 * 1024)
 /* A dump is answered while it is asked for: silence means that an answer was lost. */
 #define ANSWER_SECONDS 10
 
@@ -25,6 +30,7 @@ struct netlink {
 
 struct wire {
 	int descriptor;
+	int family;
 };
 
 static ssize_t wire_send(void *data, const void *bytes, size_t length)
@@ -74,16 +80,14 @@ static void wire_close(void *data)
 	free(wire);
 }
 
-int netlink_open(int family, struct netlink **ret, struct err *err)
+static int wire_listen(void *data, unsigned int group, struct transport *ret);
+
+static int wire_open(int family, int receive_buffer, struct transport *ret, struct err *err)
 {
 	static const int on = 1;
-	/* Room for the errors of a large transaction: 1 KiB each is what nft reckons, too. */
-	static const int receive_buffer = 4 * 1024 * 1024;
 	const struct timeval patience = {.tv_sec = ANSWER_SECONDS};
 	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
 	socklen_t size = sizeof(address);
-	struct transport transport = {
-		.send = wire_send, .receive = wire_receive, .reserve = wire_reserve, .close = wire_close};
 	int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family);
 	int code;
 
@@ -111,11 +115,67 @@ int netlink_open(int family, struct netlink **ret, struct err *err)
 
 	struct wire *wire = mem_zero(1, sizeof(*wire));
 
-	wire->descriptor = descriptor;
-	transport.data = wire;
-	transport.port = address.nl_pid;
+	*wire = (struct wire){descriptor, family};
+	*ret = (struct transport){.send = wire_send,
+		.receive = wire_receive,
+		.reserve = wire_reserve,
+		.listen = wire_listen,
+		.close = wire_close,
+		.data = wire,
+		.port = address.nl_pid,
+		.descriptor = descriptor};
+	return 0;
+}
+
+static int wire_listen(void *data, unsigned int group, struct transport *ret)
+{
+	const struct wire *wire = data;
+	struct transport transport;
+	int number = (int)group;
+	int r = wire_open(wire->family, EVENT_ROOM, &transport, NULL);
+
+	if (r < 0)
+		return r;
+	if (setsockopt(transport.descriptor, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &number, sizeof(number)) < 0) {
+		r = -errno;
+		transport.close(transport.data);
+		return r;
+	}
+	*ret = transport;
+	return 0;
+}
+
+int netlink_open(int family, struct netlink **ret, struct err *err)
+{
+	struct transport transport;
+	int r = wire_open(family, ANSWER_ROOM, &transport, err);
+
+	if (r == 0)
+		*ret = netlink_open_transport(&transport);
+	return r;
+}
+
+int netlink_listen(const struct netlink *netlink, unsigned int group, struct netlink **ret, struct err *err)
+{
+	struct transport transport = {0};
+	int r = -EOPNOTSUPP;
+
+	if (netlink->transport.listen)
+		r = netlink->transport.listen(netlink->transport.data, group, &transport);
+	if (r < 0)
+		return err_set(err, -r, ERR_NETLINK, "cannot listen to the kernel's events: %s", strerror(-r));
 	*ret = netlink_open_transport(&transport);
 	return 0;
+}
+
+uint32_t netlink_port(const struct netlink *netlink)
+{
+	return netlink->transport.port;
+}
+
+int netlink_descriptor(const struct netlink *netlink)
+{
+	return netlink->transport.descriptor;
 }
 
 struct netlink *netlink_open_transport(const struct transport *transport)
@@ -359,6 +419,33 @@ int netlink_request(
 	if (!ended)
 		drain(netlink, request->nlmsg_seq);
 	return r;
+}
+
+int netlink_hear(struct netlink *netlink, netlink_message *callback, void *data, struct err *err)
+{
+	for (;;) {
+		size_t length = 0;
+		int r = receive(netlink, false, &length, NULL);
+
+		if (r == -EAGAIN)
+			return 0;
+		if (r == -EMSGSIZE)
+			return -EBADMSG;
+		if (r == -ENOBUFS)
+			return r;
+		if (r < 0)
+			return err_set(err, -r, ERR_NETLINK, "cannot hear the kernel's events: %s", strerror(-r));
+		int left = (int)length;
+		const struct nlmsghdr *message = (const struct nlmsghdr *)netlink->buffer;
+
+		for (; netlink_message_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+			r = callback(data, message);
+			if (r < 0)
+				return r;
+		}
+		if (left > 0)
+			return -EBADMSG;
+	}
 }
 
 int netlink_batch(struct netlink *netlink, const void *bytes, size_t length, netlink_refusal *callback, void *data,

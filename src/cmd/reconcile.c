@@ -136,7 +136,7 @@ int reconcile(struct reconcile *r, struct err *err)
 		}
 		bool done = changes->count == 0;
 
-		if (sent && !done && certain && snapshot.generation == generation + 1) {
+		if (sent && !done && certain && (snapshot.alone || snapshot.generation == generation + 1)) {
 			code = stored_something_else(changes, err);
 			changeset_free(changes);
 			ruleset_free(snapshot.ruleset);

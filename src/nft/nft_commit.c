@@ -5,6 +5,7 @@
  * after it. All of it takes effect at one instant, or none.
  */
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -195,12 +196,48 @@ static void hear_refusal(void *data, uint32_t sequence, int code, const char *te
 	hint(refusals, code);
 }
 
+/* --- sending --- */
+
+static void set_generation(const struct batch *batch, uint32_t generation)
+{
+	const struct nlmsghdr *begin = (const struct nlmsghdr *)batch->data;
+	uint32_t generation_be = htobe32(generation);
+	/* The only attribute: see batch_begin(). */
+	const struct nlattr *attribute = mnl_nlmsg_get_payload_offset(begin, sizeof(struct nfgenmsg));
+
+	memcpy(mnl_attr_get_payload(attribute), &generation_be, sizeof(generation_be));
+}
+
+/* The newest generation at which our table is known to be what it was at `generation`. -ERESTART: it has changed. */
+static int find_newest(struct nft *nft, uint32_t generation, uint32_t *ret, struct err *err)
+{
+	const struct nft_news *news;
+	int r = nft_events_hear(nft->events, err);
+
+	if (r < 0)
+		return r;
+	news = nft_events_news(nft->events);
+	if (!nft_is_unchanged(nft, generation) || news->own)
+		return -ERESTART;
+	*ret = news->generation ? news->generation : generation;
+	return 0;
+}
+
+/* Others who commit all the time are overtaken best right after one of them, which is when the kernel tells us that we
+ * were late; so there are no pauses, until it is clear that more than luck is needed. */
+static void pause_after(struct nft *nft, unsigned int tries)
+{
+	if (tries > 100)
+		netlink_pause(nft->netlink, 50000 + (long)(tries * 7919 % 100) * 50000);
+}
+
 int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t generation, enum commit commit,
 	nft_place *place, void *data, struct err *err)
 {
 	_cleanup_(batch_done) struct batch batch = {0};
 	struct refusals refusals = {.batch = &batch, .changeset = changeset, .place = place, .data = data, .err = err};
-	int r;
+	double deadline = nft->events ? netlink_now(nft->netlink) + NFT_READ_SECONDS : 0;
+	uint32_t newest = generation;
 
 	batch_begin(&batch, nft->netlink, generation);
 	if (commit == COMMIT_PREPARE)
@@ -210,10 +247,31 @@ int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t gene
 	/* Without its end the kernel checks a transaction, reports all errors, and drops it. */
 	if (commit != COMMIT_VERIFY)
 		batch_end(&batch);
-	r = netlink_batch(nft->netlink, batch.data, batch.used, hear_refusal, &refusals, err);
-	if (r != -EREMOTEIO)
-		return r;
-	if (!refusals.code)
-		return err_set(err, EIO, ERR_COMMIT, "the kernel refused a message that was not sent");
-	return -refusals.code;
+	for (unsigned int tries = 1;; tries++) {
+		int r = nft->events ? find_newest(nft, generation, &newest, err) : 0;
+
+		if (r < 0)
+			return r;
+		set_generation(&batch, newest);
+		r = netlink_batch(nft->netlink, batch.data, batch.used, hear_refusal, &refusals, err);
+		if (r != -EREMOTEIO)
+			return r;
+		if (!refusals.code)
+			return err_set(err, EIO, ERR_COMMIT, "the kernel refused a message that was not sent");
+		if (refusals.code == ERESTART)
+			nft->disturbed++;
+		if (refusals.code != ERESTART || !nft->events)
+			return -refusals.code;
+		refusals.code = 0;
+		if (err)
+			*err = (struct err){0};
+		if (netlink_now(nft->netlink) > deadline)
+			break;
+		pause_after(nft, tries);
+	}
+	err_set(err, EAGAIN, ERR_COMMIT,
+		"somebody else was faster than each attempt to commit, for %d seconds, though with other tables",
+		NFT_READ_SECONDS);
+	err_hint(err, "find out who changes the ruleset all the time: `nft monitor`");
+	return -EAGAIN;
 }

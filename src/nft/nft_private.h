@@ -10,11 +10,58 @@
 #include "netlink.h"
 #include "nft.h"
 
+struct nft_events;
+
 struct nft {
 	struct netlink *netlink;
+	unsigned int disturbed;	   /* how often somebody else's transaction spoilt what we did */
+	struct nft_events *events; /* NULL: we do not listen */
+	uint32_t heard;		   /* the generation of the last snapshot, if it was read while we listened; or 0 */
 	nft_progress *progress;
 	void *progress_data;
 };
+
+/* ---- nft_read.c ---- */
+
+/* Whether nobody but us has changed our table since the last snapshot was read, which must be of this generation; as
+ * far as we have heard. Never true unless we listen. */
+bool nft_is_unchanged(const struct nft *nft, uint32_t generation);
+
+/* ---- nft_events.c: what the kernel tells of everybody's transactions ---- */
+
+/*
+ * For each object that a transaction changed the kernel sends an event with the name of its table, and after the last
+ * of them NFT_MSG_NEWGEN with the new generation: both before it lets go of the lock that all transactions take, and
+ * after everything is visible (nf_tables_commit() in net/netfilter/nf_tables_api.c). It drops what a listener has no
+ * room for, and says so.
+ */
+struct nft_news {
+	uint32_t generation; /* after the last transaction whose end was heard; 0: none was */
+	bool others;	     /* somebody else changed our table; or may have: an event that we do not understand */
+	bool own;	     /* a transaction of ours changed it */
+	bool lost;	     /* events were dropped: anything may have changed */
+};
+
+/* Who last changed our table, as the event said. A name is the first 15 bytes of the process's. */
+struct nft_culprit {
+	uint32_t process; /* in the kernel's own count, not in a container's; 0: nobody yet */
+	char name[16];
+};
+
+/* Begins to listen: nft->events. Transactions that run at this moment have ended when it returns, so that all others
+ * are heard. 0, or a negative errno value with `err`: then nft->events stays NULL. */
+int nft_events_open(struct nft *nft, struct err *err);
+void nft_events_close(struct nft_events *events);
+/* Hears what waits, and waits for nothing. News are added up until nft_events_forget(). 0, or a negative errno value
+ * with `err`, where we can no longer hear. */
+int nft_events_hear(struct nft_events *events, struct err *err);
+/* The same, but after all transactions that run at this moment have ended, with their events. */
+int nft_events_settle(struct nft *nft, struct err *err);
+const struct nft_news *nft_events_news(const struct nft_events *events);
+void nft_events_forget(struct nft_events *events);
+const struct nft_culprit *nft_events_culprit(const struct nft_events *events);
+/* For poll(2). */
+int nft_events_descriptor(const struct nft_events *events);
 
 /* Type ids of nft's own datatypes, which only `nft list` looks at: enum datatypes in nftables' include/datatype.h. */
 #define DATATYPE_INTEGER 4u

@@ -3,6 +3,11 @@
 /*
  * Reading our table so that it is one state: the generation before, each message's own mark of the generation, the
  * generation after. Any difference, or a torn dump, throws everything away (netlink-pitfalls 5.1).
+ *
+ * That is hopeless where others commit without pause, to whatever table: a reading is one request for each kind of
+ * object and one for each set, and all of them must fall between two transactions. So where we are disturbed we listen
+ * to the events (nft_events.c), and a reading is one state if none of them concerns our table from before its first
+ * request until after its last: then nothing of it has changed meanwhile, whatever the generation did.
  */
 
 #include <endian.h>
@@ -35,6 +40,8 @@ void nft_close(struct nft *nft)
 {
 	if (!nft)
 		return;
+	/* First: the other one may have to wait. */
+	nft_events_close(nft->events);
 	netlink_close(nft->netlink);
 	free(nft);
 }
@@ -54,6 +61,8 @@ void nft_set_progress(struct nft *nft, nft_progress *progress, void *data)
 
 /* Large enough for a header and three names of 255 bytes. */
 #define REQUEST_ROOM 1024
+/* How often one torn dump is asked for again, while we listen. */
+#define DUMP_TRIES 100
 
 struct query {
 	struct nft *nft;
@@ -66,7 +75,36 @@ struct query {
 	int (*decode)(struct ruleset *ruleset, const struct nlmsghdr *message);
 	uint16_t generation; /* the low bits, which each message carries */
 	size_t done;	     /* elements of all sets so far, for progress */
+	/* While we listen: the messages of one dump, which are understood when all of it is heard. */
+	char *kept;
+	size_t kept_used;
+	size_t kept_capacity;
 };
+
+static void keep(struct query *query, const struct nlmsghdr *message)
+{
+	size_t needed = query->kept_used + MNL_ALIGN(message->nlmsg_len);
+
+	if (needed > query->kept_capacity) {
+		query->kept_capacity = needed * 2;
+		query->kept = mem_resize(query->kept, query->kept_capacity, 1);
+	}
+	memcpy(query->kept + query->kept_used, message, message->nlmsg_len);
+	query->kept_used = needed;
+}
+
+static int decode_kept(struct query *query)
+{
+	int r = 0;
+
+	for (size_t at = 0; at < query->kept_used && r == 0;) {
+		const struct nlmsghdr *message = (const struct nlmsghdr *)(query->kept + at);
+
+		r = query->decode(query->ruleset, message);
+		at += MNL_ALIGN(message->nlmsg_len);
+	}
+	return r;
+}
 
 static int hear(void *data, const struct nlmsghdr *message)
 {
@@ -76,8 +114,18 @@ static int hear(void *data, const struct nlmsghdr *message)
 
 	if (mnl_nlmsg_get_payload_len(message) < sizeof(*header) || message->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
 		return -EBADMSG;
-	/* Flags of the message miss changes in dumps of elements; this does not. */
-	if (be16toh(header->res_id) != query->generation)
+	if (query->nft->events && !query->elements) {
+		/* Of one state in itself: what others do to their tables shifts the place where a dump goes on. */
+		if (query->kept_used == 0)
+			query->generation = be16toh(header->res_id);
+		if (be16toh(header->res_id) != query->generation)
+			return -EINTR;
+		keep(query, message);
+		return 0;
+	}
+	/* Flags of the message miss changes in dumps of elements; this does not. (While we listen it is of no interest:
+	 * such a dump walks one set of ours, and if that changed we hear it.) */
+	if (!query->nft->events && be16toh(header->res_id) != query->generation)
 		return -EINTR;
 	if (!query->elements)
 		return query->decode(query->ruleset, message);
@@ -105,25 +153,43 @@ static struct nlmsghdr *request_begin(
 	return request;
 }
 
+/* While we listen: -EINTR where something concerns our table already, and all further reading is in vain. */
+static int look_up(const struct query *query, struct err *err)
+{
+	const struct nft_news *news;
+	int r;
+
+	if (!query->nft->events)
+		return 0;
+	r = nft_events_hear(query->nft->events, err);
+	news = nft_events_news(query->nft->events);
+	return r == 0 && (news->others || news->lost) ? -EINTR : r;
+}
+
 /* The kernel filters by the table where it can: nobody else's sets or rules are sent to us. */
-static int query_dump(struct query *query, uint16_t type, uint16_t table_attribute,
+static int query_objects(struct query *query, uint16_t type, uint16_t flags, uint16_t table_attribute,
 	int (*decode)(struct ruleset *, const struct nlmsghdr *), struct err *err)
 {
 	char buffer[REQUEST_ROOM];
-	struct nlmsghdr *request = request_begin(query->nft, buffer, type, NLM_F_DUMP, table_attribute);
+	unsigned int tries = 0;
+	int r;
 
 	query->decode = decode;
-	return netlink_request(query->nft->netlink, request, hear, query, err);
+	do {
+		struct nlmsghdr *request = request_begin(query->nft, buffer, type, flags, table_attribute);
+
+		query->kept_used = 0;
+		r = netlink_request(query->nft->netlink, request, hear, query, err);
+		if (r == -EINTR && look_up(query, err) < 0)
+			break;
+	} while (r == -EINTR && query->nft->events && ++tries < DUMP_TRIES);
+	return r == 0 ? decode_kept(query) : r;
 }
 
 static int query_table(struct query *query, struct err *err)
 {
-	char buffer[REQUEST_ROOM];
-	struct nlmsghdr *request = request_begin(query->nft, buffer, NFT_MSG_GETTABLE, NLM_F_ACK, NFTA_TABLE_NAME);
-	int r;
+	int r = query_objects(query, NFT_MSG_GETTABLE, NLM_F_ACK, NFTA_TABLE_NAME, decode_table, err);
 
-	query->decode = decode_table;
-	r = netlink_request(query->nft->netlink, request, hear, query, err);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -232,17 +298,61 @@ static int read_table(struct query *query, struct err *err)
 	if (r < 0 || !query->ruleset->present || query->presence_only)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(dumps); i++) {
-		r = query_dump(query, dumps[i].type, dumps[i].attribute, dumps[i].decode, err);
+		r = query_objects(query, dumps[i].type, NLM_F_DUMP, dumps[i].attribute, dumps[i].decode, err);
+		if (r == 0)
+			r = look_up(query, err);
 		if (r < 0)
 			return r;
 	}
 	for (size_t i = 0; i < query->ruleset->set_count; i++) {
 		r = query_elements(query, &query->ruleset->sets[i], err);
+		if (r == 0)
+			r = look_up(query, err);
 		if (r < 0)
 			return r;
 	}
 	ruleset_unlabel(query->ruleset);
 	return 0;
+}
+
+bool nft_is_unchanged(const struct nft *nft, uint32_t generation)
+{
+	const struct nft_news *news = nft->events ? nft_events_news(nft->events) : NULL;
+
+	return news && nft->heard && generation == nft->heard && !news->others && !news->lost;
+}
+
+/* Begins to listen for what may disturb this reading. */
+static int listen_begin(struct query *query, bool *ret_alone, struct err *err)
+{
+	struct nft *nft = query->nft;
+	int r = nft_events_hear(nft->events, err);
+
+	if (r < 0)
+		return r;
+	*ret_alone = query->before && nft_is_unchanged(nft, query->before->generation);
+	nft->heard = 0;
+	nft_events_forget(nft->events);
+	return 0;
+}
+
+/* `r` is how the reading went. `generation`: before it, and then at its end. */
+static int listen_end(struct nft *nft, int r, uint32_t *generation, struct err *err)
+{
+	const struct nft_news *news = nft_events_news(nft->events);
+	int heard;
+
+	/* What was not understood may have been two states. */
+	if (r < 0 && r != -ENOENT && r != -EBADMSG)
+		return r;
+	heard = nft_events_settle(nft, err);
+	if (heard < 0)
+		return heard;
+	if (news->others || news->lost)
+		return -EINTR;
+	if (news->generation)
+		*generation = news->generation;
+	return r;
 }
 
 /* One try. -EINTR: something changed meanwhile. */
@@ -252,19 +362,27 @@ static int read_once(const struct query *what, struct snapshot *ret, struct err 
 	struct nft *nft = query.nft;
 	uint32_t before;
 	uint32_t after;
-	int r = nft_generation(nft, &before, err);
+	bool alone = false;
+	int r = nft->events ? listen_begin(&query, &alone, err) : 0;
 
+	if (r == 0)
+		r = nft_generation(nft, &before, err);
 	if (r < 0)
 		return r;
 	query.generation = (uint16_t)before;
 	/* One step further than what is known, and that step was our transaction: it was valid for no other state. */
-	if (query.before && before != query.before->generation + 1)
+	alone = alone || (query.before && before == query.before->generation + 1);
+	if (!alone)
 		query.before = NULL;
 	query.ruleset = ruleset_new();
 	r = read_table(&query, err);
-	if (r == 0)
+	free(query.kept);
+	after = before;
+	if (nft->events)
+		r = listen_end(nft, r, &after, err);
+	else if (r == 0)
 		r = nft_generation(nft, &after, err);
-	if (r == 0 && before != after)
+	if (r == 0 && before != after && !nft->events)
 		r = -EINTR;
 	/* Something that was listed is gone already: a change as well. */
 	if (r == -ENOENT)
@@ -273,20 +391,40 @@ static int read_once(const struct query *what, struct snapshot *ret, struct err 
 		ruleset_free(query.ruleset);
 		return r;
 	}
-	*ret = (struct snapshot){query.ruleset, before};
+	if (nft->events)
+		nft->heard = after;
+	*ret = (struct snapshot){query.ruleset, after, alone};
 	return 0;
+}
+
+static void hint_culprit(const struct nft *nft, struct err *err)
+{
+	const struct nft_culprit *culprit = nft->events ? nft_events_culprit(nft->events) : NULL;
+
+	if (culprit && culprit->process)
+		err_hint(err,
+			"the last to change table inet " TABLE_NAME " was process %u (%s): `nft monitor` shows what",
+			culprit->process, culprit->name);
+	else
+		err_hint(err, "find out who changes it: `nft monitor`");
 }
 
 static int read_patiently(const struct query *what, struct snapshot *ret, struct err *err)
 {
-	double deadline = netlink_now(what->nft->netlink) + NFT_READ_SECONDS;
+	struct nft *nft = what->nft;
+	double deadline = netlink_now(nft->netlink) + NFT_READ_SECONDS;
 	long pause = 200000; /* nanoseconds */
 	int r;
 
 	for (;;) {
 		struct err reason = {0};
 
+		/* Where we cannot, we go on without. */
+		if (!nft->events && nft->disturbed >= NFT_PATIENCE)
+			nft_events_open(nft, NULL);
 		r = read_once(what, ret, &reason);
+		if (r == -EINTR)
+			nft->disturbed++;
 		if (r != -EINTR && r != -ENOBUFS) {
 			if (r < 0 && !reason.code)
 				err_set(&reason, -r, ERR_NETLINK, "the kernel's answer was not understood: %s",
@@ -295,15 +433,15 @@ static int read_patiently(const struct query *what, struct snapshot *ret, struct
 				*err = reason;
 			return explain(r, err);
 		}
-		if (netlink_now(what->nft->netlink) > deadline)
+		if (netlink_now(nft->netlink) > deadline)
 			break;
 		/* Growing, and never the same as the other's rhythm. */
-		netlink_pause(what->nft->netlink, pause);
+		netlink_pause(nft->netlink, pause);
 		pause = pause < 20000000 ? pause * 3 / 2 + 7919 : 7000000;
 	}
 	err_set(err, EAGAIN, ERR_NETLINK,
 		"the kernel's ruleset changed during every attempt to read it, for %d seconds", NFT_READ_SECONDS);
-	err_hint(err, "find out who changes it: `nft monitor`");
+	hint_culprit(nft, err);
 	return -EAGAIN;
 }
 

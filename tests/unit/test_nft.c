@@ -1261,7 +1261,7 @@ static void test_read(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(read_rows); i++) {
 		const struct read_row *row = &read_rows[i];
 		struct ruleset *untouched = (struct ruleset *)0x1;
-		struct snapshot snapshot = {untouched, 77};
+		struct snapshot snapshot = {.ruleset = untouched, .generation = 77};
 		struct err err = {0};
 		struct fake fake;
 		struct nft *nft;
