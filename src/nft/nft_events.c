@@ -104,8 +104,8 @@ static void hear_refusal(void *data, uint32_t sequence _unused_, int code, const
 
 /*
  * An empty transaction changes nothing, not even the generation, but waits for the lock like any other: whatever
- * committed before has told all of it by then. It costs about a microsecond. Valid for one generation, like all of ours:
- * that it moved is an answer as good as the other.
+ * committed before has told all of it by then. It costs about a microsecond. Valid for one generation, like all of
+ * ours: that it moved is an answer as good as the other.
  */
 static int wait_for_running(struct nft *nft, struct err *err)
 {

@@ -466,8 +466,48 @@ struct scripted_refusal {
 	bool unterminated; /* the text has no NUL */
 };
 
+/* What somebody else's transaction is about, as its events tell. */
+enum move {
+	/* No concern of ours. */
+	MOVE_TABLE,	   /* an object of another table */
+	MOVE_FAMILY,	   /* of a table with our name, in another family */
+	MOVE_NAME,	   /* of a table whose name begins like ours */
+	MOVE_ELEMENTS,	   /* many elements of another table's set, in one datagram */
+	MOVE_NO_OBJECT,	   /* of nothing */
+	MOVE_EXTENDED,	   /* of another table, with attributes that a newer kernel may have learnt */
+	MOVE_FORGED,	   /* somebody who is not the kernel says that our table is gone */
+	MOVE_NOOP,	   /* a message that means nothing */
+	MOVE_HARMLESS_END, /* all before are harmless */
+	/* Ours, or perhaps ours. */
+	MOVE_OURS,
+	MOVE_OURS_GONE,
+	MOVE_OURS_ELEMENTS,
+	MOVE_OURS_BEHIND, /* behind many of other tables, in the same datagram */
+	MOVE_NAMELESS,
+	MOVE_UNTERMINATED,
+	MOVE_HEADERLESS,
+	MOVE_SUBSYSTEM,
+	MOVE_CUT,
+	MOVE_GARBAGE,
+	MOVE_TRUNCATED,
+	MOVE_ERROR,
+	MOVE_NO_GENERATION,
+	MOVE_GENERATION_ZERO,
+	MOVE_LOST,
+	MOVE_OVERRUN,
+	MOVE_END
+};
+
 struct fake {
 	struct store store;
+	/* The second socket. */
+	bool audible;		 /* there is one, for those who want to listen */
+	bool listening;		 /* somebody does */
+	bool late;		 /* events wait for the next transaction, which waits for them in its turn */
+	enum move move;		 /* what all transactions of others are about */
+	struct datagrams events; /* to be heard */
+	struct datagrams belated;
+	size_t fences; /* transactions about nothing */
 	uint32_t generation;
 	uint32_t port;
 	struct datagrams queue;	  /* to be received */
@@ -520,6 +560,147 @@ static inline bool fault_due(struct fake *fake, enum fault_kind kind, uint16_t t
 	if (fault->times != FOREVER)
 		fault->times--;
 	return true;
+}
+
+static inline void event_append(
+	char *buffer, size_t *used, uint16_t type, uint8_t family, const char *table, uint32_t port)
+{
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer + *used);
+	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
+
+	message->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
+	message->nlmsg_pid = port;
+	*header = (struct nfgenmsg){.nfgen_family = family};
+	if (table)
+		mnl_attr_put_strz(message, 1, table);
+	*used += message->nlmsg_len;
+}
+
+/* A process of this number and name is behind all of them, except our own. */
+#define CULPRIT	     4242
+#define CULPRIT_NAME "sixteen-bytes-nm"
+
+static inline void fake_tell(struct fake *fake, enum move move, uint32_t port)
+{
+	struct datagrams *queue = fake->late ? &fake->belated : &fake->events;
+	char buffer[8192] = {0};
+	struct nlmsghdr *message = (struct nlmsghdr *)buffer;
+	size_t used = 0;
+
+	if (!fake->listening)
+		return;
+	switch (move) {
+	case MOVE_TABLE:
+		event_append(buffer, &used, NFT_MSG_NEWCHAIN, NFPROTO_INET, "docker", port);
+		break;
+	case MOVE_FAMILY:
+		event_append(buffer, &used, NFT_MSG_DELTABLE, NFPROTO_IPV4, TABLE_NAME, port);
+		break;
+	case MOVE_NAME:
+		event_append(buffer, &used, NFT_MSG_NEWSET, NFPROTO_INET, TABLE_NAME "2", port);
+		break;
+	case MOVE_ELEMENTS:
+	case MOVE_OURS_BEHIND:
+		for (unsigned int i = 0; i < 100; i++)
+			event_append(buffer, &used, NFT_MSG_NEWSETELEM, NFPROTO_INET, "docker", port);
+		if (move == MOVE_OURS_BEHIND)
+			event_append(buffer, &used, NFT_MSG_DELRULE, NFPROTO_INET, TABLE_NAME, port);
+		break;
+	case MOVE_NO_OBJECT:
+	case MOVE_NO_GENERATION:
+	case MOVE_GENERATION_ZERO:
+		break;
+	case MOVE_EXTENDED:
+		event_append(buffer, &used, NFT_MSG_NEWTABLE, NFPROTO_INET, "docker", port);
+		mnl_attr_put_u32(message, 200, 1);
+		used = message->nlmsg_len;
+		break;
+	case MOVE_NOOP:
+		message = mnl_nlmsg_put_header(buffer);
+		message->nlmsg_type = NLMSG_NOOP;
+		used = message->nlmsg_len;
+		break;
+	case MOVE_FORGED:
+	case MOVE_OURS_GONE:
+		event_append(buffer, &used, NFT_MSG_DELTABLE, NFPROTO_INET, TABLE_NAME, port);
+		break;
+	case MOVE_OURS:
+		event_append(buffer, &used, NFT_MSG_NEWCHAIN, NFPROTO_INET, TABLE_NAME, port);
+		break;
+	case MOVE_OURS_ELEMENTS:
+		event_append(buffer, &used, NFT_MSG_DELSETELEM, NFPROTO_INET, TABLE_NAME, port);
+		break;
+	case MOVE_NAMELESS:
+		event_append(buffer, &used, NFT_MSG_NEWCHAIN, NFPROTO_INET, NULL, port);
+		break;
+	case MOVE_UNTERMINATED:
+		event_append(buffer, &used, NFT_MSG_NEWCHAIN, NFPROTO_INET, NULL, port);
+		mnl_attr_put(message, 1, 6, "docker");
+		used = message->nlmsg_len;
+		break;
+	case MOVE_HEADERLESS:
+		message = mnl_nlmsg_put_header(buffer);
+		message->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8;
+		used = message->nlmsg_len;
+		break;
+	case MOVE_SUBSYSTEM:
+		event_append(buffer, &used, NFT_MSG_NEWCHAIN, NFPROTO_INET, "docker", port);
+		message->nlmsg_type = NFNL_SUBSYS_IPSET << 8;
+		break;
+	case MOVE_CUT:
+		event_append(buffer, &used, NFT_MSG_NEWCHAIN, NFPROTO_INET, "docker", port);
+		mnl_attr_put_u32(message, 3, 1);
+		used = message->nlmsg_len;
+		((struct nlattr *)(buffer + used - 8))->nla_len = 12;
+		break;
+	case MOVE_ERROR:
+		message = mnl_nlmsg_put_header(buffer);
+		message->nlmsg_type = NLMSG_ERROR;
+		used = message->nlmsg_len;
+		break;
+	case MOVE_GARBAGE:
+		memcpy(buffer, "no message", 11);
+		used = 11;
+		break;
+	case MOVE_TRUNCATED:
+		event_append(buffer, &used, NFT_MSG_NEWCHAIN, NFPROTO_INET, "docker", port);
+		break;
+	case MOVE_LOST:
+		queue_add(queue, (struct datagram){.code = -ENOBUFS});
+		return;
+	case MOVE_OVERRUN:
+		message = mnl_nlmsg_put_header(buffer);
+		message->nlmsg_type = NLMSG_OVERRUN;
+		used = message->nlmsg_len;
+		break;
+	case MOVE_HARMLESS_END:
+	case MOVE_END:
+		abort();
+	}
+	if (used)
+		queue_bytes(queue, buffer, used);
+	if (move == MOVE_FORGED)
+		queue->items[queue->count - 1].foreign = true;
+	if (move == MOVE_TRUNCATED)
+		queue->items[queue->count - 1].truncated = true;
+	memset(buffer, 0, sizeof(buffer));
+	used = 0;
+	event_append(buffer, &used, NFT_MSG_NEWGEN, NFPROTO_UNSPEC, NULL, port);
+	message = (struct nlmsghdr *)buffer;
+	if (move != MOVE_NO_GENERATION)
+		mnl_attr_put_u32(message, NFTA_GEN_ID, move == MOVE_GENERATION_ZERO ? 0 : htobe32(fake->generation));
+	mnl_attr_put_u32(message, NFTA_GEN_PROC_PID, htobe32(port == fake->port ? 1 : CULPRIT));
+	mnl_attr_put_strz(message, NFTA_GEN_PROC_NAME, port == fake->port ? "dflyguard" : CULPRIT_NAME);
+	queue_bytes(queue, message, message->nlmsg_len);
+}
+
+/* Somebody commits: we, or somebody else. */
+static inline void fake_move(struct fake *fake, bool own)
+{
+	/* The kernel counts past 0. */
+	if (++fake->generation == 0)
+		fake->generation = 1;
+	fake_tell(fake, own ? MOVE_OURS : fake->move, own ? fake->port : fake->port + 1);
 }
 
 static inline struct nlmsghdr *answer_header(
@@ -693,7 +874,7 @@ static inline void answer_faults(
 	free(answer->items);
 	*answer = spoiled;
 	if (fault_due(fake, FAULT_MOVE, type))
-		fake->generation++;
+		fake_move(fake, false);
 }
 
 static inline void fake_request(struct fake *fake, const struct nlmsghdr *request)
@@ -803,6 +984,14 @@ static inline const struct nlmsghdr *batch_elements_of(const void *bytes, size_t
 	return NULL;
 }
 
+/* A transaction about nothing, which only waits for others. */
+static inline bool is_fence(const void *bytes, size_t length)
+{
+	const struct nlmsghdr *second = batch_message(bytes, length, 1);
+
+	return second && second->nlmsg_type == NFNL_MSG_BATCH_END;
+}
+
 static inline void fake_batch(struct fake *fake, const void *bytes, size_t length)
 {
 	const struct nlmsghdr *begin = bytes;
@@ -812,15 +1001,25 @@ static inline void fake_batch(struct fake *fake, const void *bytes, size_t lengt
 	int left = (int)length;
 	bool refused = false;
 	bool ended = false;
-	bool less = fault_due(fake, FAULT_STORE_LESS, FAULT_BATCH);
+	bool less = !is_fence(bytes, length) && fault_due(fake, FAULT_STORE_LESS, FAULT_BATCH);
 	uint32_t wanted = 0;
 	size_t count = 0;
 
+	/* Whoever waits for the lock hears what those before had to tell. */
+	while (fake->belated.count)
+		queue_add(&fake->events, queue_take(&fake->belated));
+	if (is_fence(bytes, length)) {
+		fake->fences++;
+		assert_true(netlink_u32(generation, &wanted));
+		if (wanted != fake->generation)
+			answer_error(&fake->queue, begin, begin->nlmsg_seq, fake->port, -ERESTART);
+		return;
+	}
 	fake->batches++;
 	if (fake->meddle)
 		fake->meddle(fake);
 	if (fault_due(fake, FAULT_OVERTAKE, FAULT_BATCH))
-		fake->generation++;
+		fake_move(fake, false);
 	if (fault_due(fake, FAULT_LOSE, FAULT_BATCH)) {
 		queue_add(&fake->queue, (struct datagram){.code = fake->fault.code});
 		return;
@@ -871,7 +1070,7 @@ static inline void fake_batch(struct fake *fake, const void *bytes, size_t lengt
 
 		fake->store = next;
 		next = old;
-		fake->generation++;
+		fake_move(fake, true);
 	}
 	store_done(&next);
 	if (fault_due(fake, FAULT_RECEIVE, FAULT_BATCH))
@@ -896,17 +1095,14 @@ static inline ssize_t fake_send(void *data, const void *bytes, size_t length)
 	return (ssize_t)length;
 }
 
-static inline ssize_t fake_receive(
-	void *data, void *buffer, size_t size, bool wait _unused_, bool *truncated, bool *from_kernel)
+static inline ssize_t fake_receive_from(
+	struct datagrams *queue, void *buffer, size_t size, bool *truncated, bool *from_kernel)
 {
-	struct fake *fake = data;
 	struct datagram datagram;
 
-	if (!fake->queue.count)
+	if (!queue->count)
 		return -EAGAIN;
-	datagram = queue_take(&fake->queue);
-	if (fake->pending.count)
-		queue_add(&fake->queue, queue_take(&fake->pending));
+	datagram = queue_take(queue);
 	if (datagram.code)
 		return datagram.code;
 	assert_true(datagram.length <= size);
@@ -916,6 +1112,51 @@ static inline ssize_t fake_receive(
 	*truncated = datagram.truncated;
 	*from_kernel = !datagram.foreign;
 	return (ssize_t)datagram.length;
+}
+
+static inline ssize_t fake_receive(
+	void *data, void *buffer, size_t size, bool wait _unused_, bool *truncated, bool *from_kernel)
+{
+	struct fake *fake = data;
+	ssize_t received = fake_receive_from(&fake->queue, buffer, size, truncated, from_kernel);
+
+	if (received != -EAGAIN && fake->pending.count)
+		queue_add(&fake->queue, queue_take(&fake->pending));
+	return received;
+}
+
+static inline ssize_t fake_receive_event(
+	void *data, void *buffer, size_t size, bool wait, bool *truncated, bool *from_kernel)
+{
+	struct fake *fake = data;
+
+	/* Nobody can wait for what others will do. */
+	assert_false(wait);
+	return fake_receive_from(&fake->events, buffer, size, truncated, from_kernel);
+}
+
+static inline void fake_unlisten(void *data)
+{
+	struct fake *fake = data;
+
+	assert_true(fake->listening);
+	fake->listening = false;
+	queue_done(&fake->events);
+	queue_done(&fake->belated);
+}
+
+static inline int fake_listen(void *data, unsigned int group, struct transport *ret)
+{
+	struct fake *fake = data;
+
+	assert_int_equal(group, NFNLGRP_NFTABLES);
+	assert_false(fake->listening);
+	if (!fake->audible)
+		return -EPERM;
+	fake->listening = true;
+	*ret = (struct transport){
+		.receive = fake_receive_event, .close = fake_unlisten, .data = fake, .port = fake->port + 7};
+	return 0;
 }
 
 static inline double fake_now(void *data)
@@ -959,7 +1200,7 @@ static inline void fake_load(struct fake *fake, const struct ruleset *ruleset)
 		assert_int_equal(store_apply(&fake->store, message), 0);
 	batch_done(&batch);
 	netlink_close(netlink);
-	fake->generation++;
+	fake_move(fake, false);
 }
 
 static inline struct transport fake_transport(struct fake *fake)
@@ -968,6 +1209,7 @@ static inline struct transport fake_transport(struct fake *fake)
 		.receive = fake_receive,
 		.now = fake_now,
 		.pause = fake_pause,
+		.listen = fake_listen,
 		.data = fake,
 		.port = fake->port};
 }
@@ -984,4 +1226,6 @@ static inline void fake_done(struct fake *fake)
 	store_done(&fake->store);
 	queue_done(&fake->queue);
 	queue_done(&fake->pending);
+	/* Whoever listened has stopped. */
+	assert_false(fake->listening);
 }

@@ -392,6 +392,143 @@ static void test_batch(void **state)
 	}
 }
 
+/* --- hearing what nobody asked for --- */
+
+static int script_listen(void *data, unsigned int group, struct transport *ret)
+{
+	struct script *script = data;
+
+	assert_int_equal(group, 7);
+	if (script->send_code)
+		return script->send_code;
+	*ret = (struct transport){
+		.receive = script_receive, .close = script_close, .data = data, .port = 3, .descriptor = 9};
+	return 0;
+}
+
+static void test_hear(void **state)
+{
+	static const struct {
+		const char *name;
+		struct step steps[4];
+		size_t count, taken;
+		int code;
+		unsigned int heard;
+		unsigned int fail_at;
+		const char *message;
+	} rows[] = {
+		{.name = "nothing"},
+		/* Whoever did it, and with whatever sequence number. */
+		{.name = "two datagrams",
+			.steps = {{.messages = {{MORE}, {MORE, .port = 9, .sequence = -9}}}, {.messages = {{MORE}}}},
+			.count = 2,
+			.taken = 2,
+			.heard = 3},
+		{.name = "lost",
+			.steps = {{.messages = {{MORE}}}, {.code = -ENOBUFS}, {.messages = {{MORE}}}},
+			.count = 3,
+			.taken = 2,
+			.code = -ENOBUFS,
+			.heard = 1},
+		{.name = "truncated",
+			.steps = {{.truncated = true, .messages = {{MORE}}}, {.messages = {{MORE}}}},
+			.count = 2,
+			.taken = 1,
+			.code = -EBADMSG},
+		{.name = "not from the kernel",
+			.steps = {{.foreign = true, .messages = {{MORE}}}, {.messages = {{MORE}}}},
+			.count = 2,
+			.taken = 2,
+			.heard = 1},
+		{.name = "interrupted",
+			.steps = {{.code = -EINTR}, {.messages = {{MORE}}}},
+			.count = 2,
+			.taken = 2,
+			.heard = 1},
+		{.name = "receive fails",
+			.steps = {{.code = -EIO}},
+			.count = 1,
+			.taken = 1,
+			.code = -EIO,
+			.message = "cannot hear the kernel's events: Input/output error"},
+		{.name = "the callback ends it",
+			.steps = {{.messages = {{MORE}, {MORE}, {MORE}}}, {.messages = {{MORE}}}},
+			.count = 2,
+			.taken = 1,
+			.code = -EREMCHG,
+			.heard = 2,
+			.fail_at = 2},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct script script = {.steps = rows[i].steps, .count = rows[i].count};
+		struct netlink *netlink = script_open(&script);
+		struct heard heard = {.fail_at = rows[i].fail_at};
+		struct err err = {0};
+		int code = netlink_hear(netlink, hear, &heard, &err);
+
+		if (code != rows[i].code || heard.count != rows[i].heard || script.next != rows[i].taken)
+			fail_msg("%s: %d, %u heard, %zu datagrams: %s", rows[i].name, code, heard.count, script.next,
+				err.message);
+		if (rows[i].message ? strcmp(err.message, rows[i].message) != 0 : err.code)
+			fail_msg("%s: %s", rows[i].name, err.message);
+		assert_false(script.waited);
+		netlink_close(netlink);
+	}
+}
+
+/* Bytes that are no message, behind one. */
+static ssize_t receive_rest(void *data, void *buffer, size_t size, bool wait, bool *truncated, bool *from_kernel)
+{
+	ssize_t length = script_receive(data, buffer, size, wait, truncated, from_kernel);
+
+	if (length > 0)
+		memset((char *)buffer + length, 0, 8);
+	return length > 0 ? length + 8 : length;
+}
+
+static void test_listen(void **state)
+{
+	static const struct step step = {.messages = {{MORE}}};
+	struct script script = {.steps = &step, .count = 1};
+	struct transport transport = {.send = script_send,
+		.receive = script_receive,
+		.close = script_close,
+		.listen = script_listen,
+		.data = &script,
+		.port = PORT};
+	struct netlink *netlink = netlink_open_transport(&transport);
+	struct netlink *listener = NULL;
+	struct heard heard = {0};
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(netlink_port(netlink), PORT);
+	assert_int_equal(netlink_descriptor(netlink), 0);
+	assert_int_equal(netlink_listen(netlink, 7, &listener, &err), 0);
+	assert_int_equal(netlink_port(listener), 3);
+	assert_int_equal(netlink_descriptor(listener), 9);
+	assert_int_equal(netlink_hear(listener, hear, &heard, &err), 0);
+	assert_int_equal(heard.count, 1);
+	netlink_close(listener);
+	listener = NULL;
+	script.send_code = -EPERM;
+	assert_int_equal(netlink_listen(netlink, 7, &listener, &err), -EPERM);
+	assert_string_equal(err.message, "cannot listen to the kernel's events: Operation not permitted");
+	assert_null(listener);
+	netlink_close(netlink);
+
+	transport.listen = NULL;
+	transport.receive = receive_rest;
+	netlink = netlink_open_transport(&transport);
+	assert_int_equal(netlink_listen(netlink, 7, &listener, NULL), -EOPNOTSUPP);
+	script.next = 0;
+	assert_int_equal(netlink_hear(netlink, hear, &heard, &err), -EBADMSG);
+	assert_int_equal(heard.count, 2);
+	netlink_close(netlink);
+}
+
 static void test_send(void **state)
 {
 	static const struct {
@@ -574,6 +711,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_batch),
+		cmocka_unit_test(test_hear),
+		cmocka_unit_test(test_listen),
 		cmocka_unit_test(test_send),
 		cmocka_unit_test(test_sequence),
 		cmocka_unit_test(test_time),

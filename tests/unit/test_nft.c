@@ -1454,6 +1454,346 @@ static void test_read_presence(void **state)
 	compiled_done(&compiled);
 }
 
+/* --- the same where somebody commits all the time: then it matters what it is about --- */
+
+static struct nft *open_listening(struct fake *fake)
+{
+	struct nft *nft;
+
+	fake->audible = true;
+	nft = fake_open(fake);
+	nft->disturbed = NFT_PATIENCE;
+	return nft;
+}
+
+/* A transaction falls into each reading, before, between and behind its requests; but none of them is about our table.
+ */
+static void test_listen_harmless(void **state)
+{
+	static const uint16_t when[] = {NFT_MSG_GETGEN, NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETRULE,
+		NFT_MSG_GETSET, NFT_MSG_GETOBJ, NFT_MSG_GETFLOWTABLE, NFT_MSG_GETSETELEM};
+	struct compiled compiled = compile_golden("everything");
+
+	(void)state;
+	for (unsigned int m = 0; m < MOVE_HARMLESS_END; m++)
+		for (size_t i = 0; i < ARRAY_SIZE(when); i++) {
+			struct snapshot snapshot = {0};
+			struct err err = {0};
+			struct fake fake;
+			struct nft *nft;
+
+			fake_begin(&fake);
+			/* Past 0, sooner or later. */
+			fake.generation = i % 2 ? UINT32_MAX - 4 : 0xffffu - 4;
+			fake_load(&fake, compiled.ruleset);
+			fake.audible = true;
+			fake.move = (enum move)m;
+			fake_fault(&fake, (struct fault){FAULT_MOVE, when[i], 0, FOREVER});
+			nft = fake_open(&fake);
+			if (nft_read(nft, &snapshot, &err) < 0)
+				fail_msg("%u, %u: %s", m, when[i], err.message);
+			assert_same("harmless", compiled.ruleset, snapshot.ruleset);
+			assert_int_equal(snapshot.generation, fake.generation);
+			/* Patience at first; then one reading is enough. */
+			assert_int_equal(fake.requests[NFT_MSG_GETTABLE], NFT_PATIENCE + 1);
+			assert_true(fake.listening);
+			/* The fence before it, and the one behind. */
+			assert_int_equal(fake.fences, 2);
+			assert_int_equal(fake.batches, 0);
+			ruleset_free(snapshot.ruleset);
+			nft_close(nft);
+			fake_done(&fake);
+		}
+	compiled_done(&compiled);
+}
+
+/* Some of them are: then all begins anew. */
+static void test_listen_ours(void **state)
+{
+	struct compiled compiled = compile_golden("everything");
+
+	(void)state;
+	for (unsigned int m = MOVE_HARMLESS_END + 1; m < MOVE_END; m++)
+		for (unsigned int late = 0; late < 2; late++) {
+			struct snapshot snapshot = {0};
+			struct err err = {0};
+			struct fake fake;
+			struct nft *nft;
+
+			fake_begin(&fake);
+			fake_load(&fake, compiled.ruleset);
+			fake.move = (enum move)m;
+			fake.late = late;
+			fake_fault(&fake, (struct fault){FAULT_MOVE, NFT_MSG_GETSETELEM, 0, 3});
+			nft = open_listening(&fake);
+			if (nft_read(nft, &snapshot, &err) < 0)
+				fail_msg("%u: %s", m, err.message);
+			/* Each is heard at once; those that come late, by the fence, and then all three are there. */
+			if (fake.requests[NFT_MSG_GETTABLE] != (late ? 2 : 4))
+				fail_msg("move %u, late %u: read %zu times", m, late, fake.requests[NFT_MSG_GETTABLE]);
+			if (snapshot.generation != fake.generation)
+				fail_msg("move %u, late %u: generation %x", m, late, snapshot.generation);
+			ruleset_free(snapshot.ruleset);
+			/* Always: given up, and said who it was. */
+			fake.late = false;
+			fake_fault(&fake, (struct fault){FAULT_MOVE, NFT_MSG_GETTABLE, 0, FOREVER});
+			assert_int_equal(nft_read(nft, &snapshot, &err), -EAGAIN);
+			assert_non_null(strstr(err.message, "changed during every attempt to read it, for 15 seconds"));
+			if (m == MOVE_OURS)
+				assert_string_equal(err.hint,
+					"the last to change table inet dflyguard was process 4242 (sixteen-bytes-n): "
+					"`nft monitor` shows what");
+			nft_close(nft);
+			fake_done(&fake);
+		}
+	compiled_done(&compiled);
+}
+
+/* Before we listen there is nothing to hear; where we may not, all is as it was. */
+static void test_listen_refused(void **state)
+{
+	struct compiled compiled = compile_golden("everything");
+	struct snapshot snapshot = {0};
+	struct err err = {0};
+	struct fake fake;
+	struct nft *nft;
+
+	(void)state;
+	fake_begin(&fake);
+	fake_load(&fake, compiled.ruleset);
+	fake_fault(&fake, (struct fault){FAULT_MOVE, NFT_MSG_GETRULE, 0, 5});
+	nft = fake_open(&fake);
+	assert_int_equal(nft_read(nft, &snapshot, &err), 0);
+	assert_int_equal(fake.requests[NFT_MSG_GETTABLE], 6);
+	assert_int_equal(fake.fences, 0);
+	assert_false(fake.listening);
+	ruleset_free(snapshot.ruleset);
+	/* Once, and that is nobody in our way. */
+	fake.audible = true;
+	nft->disturbed = 0;
+	fake_fault(&fake, (struct fault){FAULT_MOVE, NFT_MSG_GETRULE, 0, NFT_PATIENCE - 1});
+	assert_int_equal(nft_read(nft, &snapshot, &err), 0);
+	assert_false(fake.listening);
+	ruleset_free(snapshot.ruleset);
+	nft_close(nft);
+	fake_done(&fake);
+	compiled_done(&compiled);
+}
+
+/* What happens to a dump in itself, while we listen: it alone is asked for again, and nothing of it is there twice. */
+static void test_listen_torn(void **state)
+{
+	static const struct {
+		struct fault fault;
+		size_t asked;	 /* for this kind of object */
+		size_t readings; /* of everything; 0 = any number */
+		int code;
+	} rows[] = {
+		{{FAULT_TEAR_FLAG, NFT_MSG_GETRULE, 0, 1}, 2, 1, 0},
+		{{FAULT_TEAR_FLAG, NFT_MSG_GETCHAIN, 0, 7}, 8, 1, 0},
+		{{FAULT_TEAR_GENERATION, NFT_MSG_GETCHAIN, 0, 1}, 2, 1, 0},
+		{{FAULT_TEAR_GENERATION, NFT_MSG_GETRULE, 0, 50}, 51, 1, 0},
+		{{FAULT_TEAR_GENERATION, NFT_MSG_GETOBJ, 0, 3}, 4, 1, 0},
+		{{FAULT_TEAR_FLAG, NFT_MSG_GETSET, 0, 99}, 100, 1, 0},
+		{{FAULT_TEAR_FLAG, NFT_MSG_GETSET, 0, 100}, 101, 2, 0},
+		{{FAULT_TEAR_FLAG, NFT_MSG_GETSET, 0, FOREVER}, 0, 0, -EAGAIN},
+		{{FAULT_DONE_CODE, NFT_MSG_GETRULE, -EINTR, 1}, 2, 1, 0},
+		/* The walk of one set: of no interest, if nobody touched it. */
+		{{FAULT_TEAR_GENERATION, NFT_MSG_GETSETELEM, 0, 1}, 13, 1, 0},
+		{{FAULT_TEAR_GENERATION, NFT_MSG_GETSETELEM, 0, FOREVER}, 13, 1, 0},
+		{{FAULT_TEAR_FLAG, NFT_MSG_GETSETELEM, 0, 1}, 14, 2, 0},
+		{{FAULT_DONE_CODE, NFT_MSG_GETSETELEM, -EINTR, 1}, 14, 2, 0},
+		{{FAULT_DONE_CODE, NFT_MSG_GETRULE, -ENOMEM, 1}, 1, 1, -ENOMEM},
+		{{FAULT_SUBSYSTEM, NFT_MSG_GETRULE, 0, 1}, 1, 1, -EBADMSG},
+		{{FAULT_RECEIVE_INSIDE, NFT_MSG_GETRULE, -ENOBUFS, 1}, 2, 2, 0},
+	};
+	struct compiled compiled = compile_golden("everything");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct snapshot snapshot = {0};
+		struct err err = {0};
+		struct fake fake;
+		struct nft *nft;
+		int code;
+
+		fake_begin(&fake);
+		fake_load(&fake, compiled.ruleset);
+		fake_fault(&fake, rows[i].fault);
+		nft = open_listening(&fake);
+		code = nft_read(nft, &snapshot, &err);
+		if (code != rows[i].code)
+			fail_msg("row %zu: %d %s", i, code, err.message);
+		if (code == 0) {
+			assert_same("torn", compiled.ruleset, snapshot.ruleset);
+			assert_int_equal(snapshot.generation, fake.generation);
+			ruleset_free(snapshot.ruleset);
+		}
+		if (rows[i].readings && (fake.requests[rows[i].fault.type] < rows[i].asked ||
+						fake.requests[NFT_MSG_GETTABLE] != rows[i].readings))
+			fail_msg("row %zu: asked %zu times, in %zu readings", i, fake.requests[rows[i].fault.type],
+				fake.requests[NFT_MSG_GETTABLE]);
+		nft_close(nft);
+		fake_done(&fake);
+	}
+	compiled_done(&compiled);
+}
+
+/* A table that changes its shape under our hands is no message that we do not understand. */
+static ssize_t send_and_spoil(void *data, const void *bytes, size_t length)
+{
+	struct fake *fake = data;
+	ssize_t sent = fake_send(data, bytes, length);
+
+	if (codec_type(bytes) == NFT_MSG_GETRULE && fake->requests[NFT_MSG_GETRULE] == 1) {
+		fake_fault(fake, (struct fault){FAULT_SUBSYSTEM, NFT_MSG_GETSET, 0, 1});
+		fake_tell(fake, MOVE_OURS, 1);
+	}
+	return sent;
+}
+
+static void test_listen_misunderstood(void **state)
+{
+	struct compiled compiled = compile_golden("everything");
+	struct snapshot snapshot = {0};
+	struct err err = {0};
+	struct transport transport;
+	struct fake fake;
+	struct nft *nft;
+
+	(void)state;
+	fake_begin(&fake);
+	fake_load(&fake, compiled.ruleset);
+	fake.audible = true;
+	fake.late = true;
+	transport = fake_transport(&fake);
+	transport.send = send_and_spoil;
+	nft = nft_open_transport(&transport);
+	nft->disturbed = NFT_PATIENCE;
+	assert_int_equal(nft_read(nft, &snapshot, &err), 0);
+	assert_int_equal(fake.requests[NFT_MSG_GETTABLE], 2);
+	assert_same("understood", compiled.ruleset, snapshot.ruleset);
+	ruleset_free(snapshot.ruleset);
+	nft_close(nft);
+	fake_done(&fake);
+	compiled_done(&compiled);
+}
+
+/* Others commit between our reading and our transaction, and between that and reading back. */
+static void test_listen_commit(void **state)
+{
+	static const struct {
+		const char *name;
+		enum move before, behind;
+		unsigned int moves; /* before, in front of as many attempts; and one behind */
+		int code;
+		size_t batches;
+		size_t asked; /* reading back, for elements of sets, of 13 */
+		bool alone;
+	} rows[] = {
+		{"nobody", MOVE_TABLE, MOVE_TABLE, 0, 0, 1, 2, true},
+		{"another table", MOVE_TABLE, MOVE_ELEMENTS, 1, 0, 2, 2, true},
+		{"another table, without pause", MOVE_TABLE, MOVE_TABLE, 1000, 0, 1001, 2, true},
+		{"another table, then ours", MOVE_TABLE, MOVE_OURS_ELEMENTS, 3, 0, 4, 13, false},
+		{"another table, then lost", MOVE_TABLE, MOVE_LOST, 3, 0, 4, 13, false},
+		{"ours", MOVE_OURS_ELEMENTS, MOVE_TABLE, 1, -ERESTART, 1, 0, false},
+		{"lost", MOVE_LOST, MOVE_TABLE, 1, -ERESTART, 1, 0, false},
+		{"not understood", MOVE_NAMELESS, MOVE_TABLE, 1, -ERESTART, 1, 0, false},
+		{"others without an end", MOVE_TABLE, MOVE_TABLE, FOREVER, -EAGAIN, 0, 0, false},
+	};
+	struct compiled expected = compile_golden("everything");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct compiled observed = compile_golden("everything");
+		struct snapshot before = {0};
+		struct snapshot after = {0};
+		struct changeset *changes;
+		struct err err = {0};
+		struct fake fake;
+		struct nft *nft;
+		int code;
+
+		mutate_elements_added(observed.ruleset);
+		fake_begin(&fake);
+		fake_load(&fake, observed.ruleset);
+		nft = open_listening(&fake);
+		assert_int_equal(nft_read(nft, &before, &err), 0);
+		assert_false(before.alone);
+		changes = ruleset_diff(expected.ruleset, before.ruleset);
+		fake.move = rows[i].before;
+		if (rows[i].moves)
+			fake_fault(&fake, (struct fault){FAULT_OVERTAKE, FAULT_BATCH, 0, rows[i].moves});
+		code = nft_commit(nft, changes, before.generation, COMMIT_ALL, NULL, NULL, &err);
+		if (code != rows[i].code || (rows[i].batches && fake.batches != rows[i].batches))
+			fail_msg("%s: %d, %zu transactions: %s", rows[i].name, code, fake.batches, err.message);
+		if (code == -EAGAIN)
+			assert_string_equal(err.message,
+				"somebody else was faster than each attempt to commit, for 15 seconds, though with "
+				"other tables");
+		if (code == 0) {
+			assert_memory_equal(&err, &no_error, sizeof(err));
+			/* Sent against what is no longer there. */
+			assert_int_equal(
+				nft_commit(nft, changes, before.generation, COMMIT_ALL, NULL, NULL, &err), -ERESTART);
+			assert_int_equal(fake.batches, rows[i].batches);
+			fake.move = rows[i].behind;
+			fake_move(&fake, false);
+			if (!rows[i].alone)
+				store_delete_all(&fake.store, NFT_MSG_NEWSETELEM, "admins_v4");
+			fake.requests[NFT_MSG_GETSETELEM] = 0;
+			assert_int_equal(nft_read_back(nft, &before, changes, &after, &err), 0);
+			assert_int_equal(after.generation, fake.generation);
+			if (fake.requests[NFT_MSG_GETSETELEM] != rows[i].asked || after.alone != rows[i].alone)
+				fail_msg("%s: asked for %zu lists, alone %d", rows[i].name,
+					fake.requests[NFT_MSG_GETSETELEM], after.alone);
+			if (rows[i].alone)
+				assert_same(rows[i].name, expected.ruleset, after.ruleset);
+			else
+				assert_int_equal(ruleset_set(after.ruleset, "admins_v4")->elements.count, 0);
+			ruleset_free(after.ruleset);
+		}
+		changeset_free(changes);
+		ruleset_free(before.ruleset);
+		nft_close(nft);
+		fake_done(&fake);
+		compiled_done(&observed);
+	}
+	compiled_done(&expected);
+}
+
+/* What was heard is forgotten by the next reading, even by one that fails: no older snapshot passes for the truth. */
+static void test_listen_forgets(void **state)
+{
+	struct compiled expected = compile_golden("everything");
+	struct compiled observed = compile_golden("everything");
+	struct snapshot before = {0};
+	struct snapshot after = {0};
+	struct changeset *changes;
+	struct err err = {0};
+	struct fake fake;
+	struct nft *nft;
+
+	(void)state;
+	mutate_elements_added(observed.ruleset);
+	fake_begin(&fake);
+	fake_load(&fake, observed.ruleset);
+	nft = open_listening(&fake);
+	assert_int_equal(nft_read(nft, &before, &err), 0);
+	changes = ruleset_diff(expected.ruleset, before.ruleset);
+	fake.move = MOVE_OURS;
+	fake_move(&fake, false);
+	fake_fault(&fake, (struct fault){FAULT_ERROR_INSIDE, NFT_MSG_GETSET, -EIO, 1});
+	assert_int_equal(nft_read(nft, &after, &err), -EIO);
+	assert_int_equal(nft_commit(nft, changes, before.generation, COMMIT_ALL, NULL, NULL, &err), -ERESTART);
+	changeset_free(changes);
+	ruleset_free(before.ruleset);
+	nft_close(nft);
+	fake_done(&fake);
+	compiled_done(&observed);
+	compiled_done(&expected);
+}
+
 static void hear_progress(void *data, size_t done)
 {
 	size_t *last = data;
@@ -1743,6 +2083,13 @@ int main(void)
 		cmocka_unit_test(test_read_drains),
 		cmocka_unit_test(test_read_back),
 		cmocka_unit_test(test_read_presence),
+		cmocka_unit_test(test_listen_harmless),
+		cmocka_unit_test(test_listen_ours),
+		cmocka_unit_test(test_listen_refused),
+		cmocka_unit_test(test_listen_torn),
+		cmocka_unit_test(test_listen_misunderstood),
+		cmocka_unit_test(test_listen_commit),
+		cmocka_unit_test(test_listen_forgets),
 		cmocka_unit_test(test_commit),
 		cmocka_unit_test(test_commit_reserves),
 		cmocka_unit_test(test_commit_owned),

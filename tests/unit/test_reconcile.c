@@ -409,6 +409,81 @@ static void test_contention(void **state)
 	run_done(&run);
 }
 
+/* Others commit without pause, before, during and after whatever we do. As long as it is about other tables it costs
+ * two attempts, and then nothing stands in our way; and what is wrong then is known to be the kernel's doing. */
+static ssize_t send_under_fire(void *data, const void *bytes, size_t length)
+{
+	struct fake *fake = data;
+	ssize_t sent = fake_send(data, bytes, length);
+
+	fake_move(fake, false);
+	return sent;
+}
+
+static void test_under_fire(void **state)
+{
+	static const struct {
+		const char *name;
+		enum move move;
+		struct fault fault;
+		int code;
+		const char *message;
+		size_t batches; /* 0 = any number */
+	} fires[] = {
+		{"another table", MOVE_TABLE, {FAULT_OVERTAKE, FAULT_BATCH, 0, 20}, 0, NULL, 21},
+		{"elements of another table", MOVE_ELEMENTS, {FAULT_OVERTAKE, FAULT_BATCH, 0, 1}, 0, NULL, 2},
+		{"no answer, committed", MOVE_TABLE, {FAULT_RECEIVE, FAULT_BATCH, -ENOBUFS, 1}, 0, NULL, 1},
+		{"no answer, not committed", MOVE_TABLE, {FAULT_LOSE, FAULT_BATCH, -ENOBUFS, 1}, 0, NULL, 2},
+		{"no way through", MOVE_TABLE, {FAULT_OVERTAKE, FAULT_BATCH, 0, FOREVER}, -EAGAIN,
+			"faster than each attempt to commit", 0},
+		{"stored less", MOVE_TABLE, {FAULT_STORE_LESS, FAULT_BATCH, 0, 1}, -EIO, "stored something else", 1},
+		{"ours", MOVE_OURS, {FAULT_NONE, 0, 0, 0}, -EAGAIN, "changed during every attempt to read it", 0},
+		{"lost", MOVE_LOST, {FAULT_NONE, 0, 0, 0}, -EAGAIN, "changed during every attempt to read it", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(fires); i++) {
+		struct run run;
+		struct transport transport;
+
+		run_begin(&run, "tls-required", "tls-off");
+		nft_close(run.r.nft);
+		run.fake.audible = true;
+		run.fake.move = fires[i].move;
+		if (fires[i].fault.kind)
+			fake_fault(&run.fake, fires[i].fault);
+		transport = fake_transport(&run.fake);
+		transport.send = send_under_fire;
+		run.r.nft = nft_open_transport(&transport);
+		run_it(&run);
+		if (run.code != fires[i].code || (fires[i].message && !strstr(run.err.message, fires[i].message)))
+			fail_msg("%s: %d %s", fires[i].name, run.code, run.err.message);
+		if (fires[i].batches && run.fake.batches != fires[i].batches)
+			fail_msg("%s: %zu transactions", fires[i].name, run.fake.batches);
+		assert_true(run.r.applied == (fires[i].code == 0));
+		assert_true(!run.r.applied || in_force(&run));
+		assert_true(run.fake.now < 60);
+		run_done(&run);
+	}
+}
+
+/* Transactions that come too late are disturbances like any other, even where all reading goes well. */
+static void test_overtaken(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_begin(&run, "tls-required", "tls-off");
+	run.fake.audible = true;
+	fake_fault(&run.fake, (struct fault){FAULT_OVERTAKE, FAULT_BATCH, 0, 500});
+	run_it(&run);
+	assert_int_equal(run.code, 0);
+	assert_true(run.r.applied && in_force(&run));
+	assert_int_equal(run.fake.batches, 501);
+	assert_int_equal(run.r.redone, NFT_PATIENCE);
+	run_done(&run);
+}
+
 /* Somebody else does our work while we prepare it: then there is nothing left to do, and we did not do it. */
 static const struct ruleset *somebody_elses;
 
@@ -556,6 +631,8 @@ int main(void)
 		cmocka_unit_test(test_heal),
 		cmocka_unit_test(test_heal_pairs),
 		cmocka_unit_test(test_contention),
+		cmocka_unit_test(test_under_fire),
+		cmocka_unit_test(test_overtaken),
 		cmocka_unit_test(test_done_by_others),
 		cmocka_unit_test(test_undone_by_others),
 		cmocka_unit_test(test_lost_and_moved),
