@@ -277,6 +277,90 @@ competing() {
 }
 t "a writer of another table without pause: applied or refused, never half, no gap" competing
 
+# Faster than any reading: nothing but luck would find a moment in which the generation stands still.
+busy_begin() { # busy_begin MICROSECONDS: between its transactions; sets $busy
+	"$nftgen" busy "$1" >"$work/busy" &
+	busy=$!
+	wait_until 10 grep -q busy "$work/busy" || wrong "nftgen is not busy"
+}
+busy_end() {
+	kill "$busy"
+	wait "$busy" 2>/dev/null
+}
+busy() {
+	local pauses=$1 rounds=$((${long:+70} + 30)) round target begin took longest=0
+	shift
+	apply --environment a
+	for pause in $pauses; do
+		busy_begin "$pause"
+		for ((round = 0; round < rounds; round++)); do
+			((round % 2)) && target=a || target=b
+			begin=$(microseconds)
+			expect_exit 0 guard --environment $target apply
+			took=$(($(microseconds) - begin))
+			[ $took -le $longest ] || longest=$took
+			expect_exit 0 guard --environment $target plan
+			[ $((round % 10)) -ne 9 ] || expect_exit 0 guard remove
+		done
+		expect_exit 0 guard --environment a apply
+		busy_end
+		expect_equal "with pauses of $pause microseconds, the kernel holds" a "$(which_one)"
+		expect_exit 0 guard --environment a plan
+	done
+	echo "the longest apply took $longest microseconds"
+	[ $longest -lt 5000000 ] || wrong "an apply took $longest microseconds"
+	nft delete table inet busy
+}
+t "a writer of another table who is faster than any reading: always applied, in seconds" busy "1000 200 0"
+
+# The same, and now and then somebody changes our table as well, at any moment of an apply.
+hostile() {
+	local round rounds=$((${long:+140} + 20)) target status planned holds took spoilt=0 ok=0
+	local commands=(
+		'flush chain inet dflyguard judge'
+		'add chain inet dflyguard strange'
+		'delete table inet dflyguard'
+		'flush set inet dflyguard clients_v4'
+	)
+	apply --environment a
+	busy_begin 300
+	took=$(apply_takes 'guard --environment a apply' b)
+	for ((round = 0; round < rounds; round++)); do
+		((round % 2)) && target=a || target=b
+		(
+			pause "$(printf '0.%06d' $((took * 11 * (round % 20) / 200)))"
+			exec nft "${commands[round % 4]}"
+		) 2>/dev/null &
+		status=0
+		guard --environment $target apply >"$work/contended" 2>&1 || status=$?
+		wait $!
+		planned=0
+		guard --environment $target plan >"$work/planned" 2>&1 || planned=$?
+		# What it said of the kernel while that was busy is what the kernel says of itself when it is not.
+		kill -STOP $busy
+		holds=$(which_one 2>/dev/null)
+		kill -CONT $busy
+		[[ $status = 0 || $status = 2 ]] || wrong "round $round: exit $status" "$(cat "$work/contended")"
+		[[ $status = 0 || -s $work/contended ]] || wrong "round $round: exit 2 without a word"
+		case $planned:$holds in
+		"0:$target") ok=$((ok + 1)) ;;
+		0:*) wrong "round $round: the plan finds nothing to do, and the kernel holds $holds" ;;
+		1:$target) wrong "round $round: the plan finds something to do" "$(cat "$work/planned")" ;;
+		1:*) spoilt=$((spoilt + 1)) ;;
+		*) wrong "round $round: plan: exit $planned" "$(cat "$work/planned")" ;;
+		esac
+		expect_exit 0 guard --environment $target apply
+		expect_exit 0 guard --environment $target plan
+	done
+	busy_end
+	expect_equal "the kernel holds" "$target" "$(which_one)"
+	echo "$ok in force in spite of it, $spoilt spoilt afterwards"
+	[ $ok -ge 1 ] || wrong "nothing was ever in force"
+	nft delete table inet busy
+	apply --environment a
+}
+t "and somebody who changes our table at any moment of it: what we say of the kernel is true" hostile
+
 fiddled() {
 	local round status writer ok=0
 	apply --environment a
