@@ -278,8 +278,8 @@ competing() {
 t "a writer of another table without pause: applied or refused, never half, no gap" competing
 
 # Faster than any reading: nothing but luck would find a moment in which the generation stands still.
-busy_begin() { # busy_begin MICROSECONDS: between its transactions; sets $busy
-	"$nftgen" busy "$1" >"$work/busy" &
+busy_begin() { # busy_begin MICROSECONDS [N]: pauses between its transactions; every Nth is about our table; sets $busy
+	"$nftgen" busy "$@" >"$work/busy" &
 	busy=$!
 	wait_until 10 grep -q busy "$work/busy" || wrong "nftgen is not busy"
 }
@@ -360,6 +360,42 @@ hostile() {
 	apply --environment a
 }
 t "and somebody who changes our table at any moment of it: what we say of the kernel is true" hostile
+
+# Somebody switches our table between two states, each in one transaction: what is read is one of them, not a mixture. They
+# differ in what is read first (chains) and in what is read last (elements), with 2,000 elements between.
+switched() {
+	local round rounds=$((${long:+900} + 100)) name status
+	local to_b='add chain inet dflyguard strange; add element inet dflyguard admins_v4 { 203.0.113.7 }'
+	local to_a='delete chain inet dflyguard strange; delete element inet dflyguard admins_v4 { 203.0.113.7 }'
+	declare -A seen=([a]=0 [b]=0)
+	apply --environment a
+	nft -f - <<<"$to_b"
+	guard --environment a plan >"$work/plan.b"
+	nft -f - <<<"$to_a"
+	guard --environment a plan >"$work/plan.a"
+	cmp -s "$work/plan.a" "$work/plan.b" && wrong "the two states are the same"
+	busy_begin 200 50
+	for ((round = 0; round < rounds; round++)); do
+		status=0
+		guard --environment a plan >"$work/planned" 2>&1 || status=$?
+		case $status in
+		0) name=a ;;
+		1) name=b ;;
+		*)
+			wrong "round $round: exit $status" "$(cat "$work/planned")"
+			continue
+			;;
+		esac
+		seen[$name]=$((seen[$name] + 1))
+		expect_same "round $round" "$work/plan.$name" "$work/planned"
+	done
+	busy_end
+	echo "read ${seen[a]} times a, ${seen[b]} times b"
+	[[ ${seen[a]} -ge 1 && ${seen[b]} -ge 1 ]] || wrong "only one of the two states was ever read"
+	nft delete table inet busy
+	apply --environment a
+}
+t "somebody who switches our table, beside such a writer: each reading is one state" switched
 
 fiddled() {
 	local round status writer ok=0

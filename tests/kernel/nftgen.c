@@ -2,8 +2,9 @@
 
 /*
  * nftgen: prints the generation id of nf_tables in this network namespace; every committed transaction moves it.
- * nftgen busy MICROSECONDS: moves it until killed, with transactions about chains of a table "inet busy", and pauses of
- * that length (0: none); faster than any number of nft processes. Prints a line when it has begun.
+ * nftgen busy MICROSECONDS [N]: moves it until killed, with transactions about a table "inet busy", and pauses of that
+ * length (0: none); faster than any number of nft processes. Every Nth transaction is about our own table: it adds a
+ * chain "strange" and the element 203.0.113.7 of "admins_v4", or deletes both. Prints a line when it has begun.
  */
 
 #include <errno.h>
@@ -82,42 +83,95 @@ static struct nlmsghdr *put(char *buffer, size_t *used, uint16_t type, uint16_t 
 	return header;
 }
 
-static size_t put_chain(char *buffer, bool add)
+/* One end of an interval. */
+static void put_element(struct nlmsghdr *header, uint32_t address, uint32_t flags)
+{
+	struct nlattr *element = mnl_attr_nest_start(header, NFTA_LIST_ELEM);
+	struct nlattr *key;
+
+	if (flags)
+		mnl_attr_put_u32(header, NFTA_SET_ELEM_FLAGS, htobe32(flags));
+	key = mnl_attr_nest_start(header, NFTA_SET_ELEM_KEY);
+	mnl_attr_put_u32(header, NFTA_DATA_VALUE, htobe32(address));
+	mnl_attr_nest_end(header, key);
+	mnl_attr_nest_end(header, element);
+}
+
+static size_t put_switch(char *buffer, bool add)
 {
 	size_t used = 0;
 	struct nlmsghdr *header;
+	struct nlattr *list;
 
 	used += put(buffer, &used, NFNL_MSG_BATCH_BEGIN, 0)->nlmsg_len;
-	if (add) {
-		header = put(buffer, &used, NFT_MSG_NEWTABLE, NLM_F_CREATE);
-		mnl_attr_put_strz(header, NFTA_TABLE_NAME, "busy");
-		used += header->nlmsg_len;
-	}
 	header = put(buffer, &used, add ? NFT_MSG_NEWCHAIN : NFT_MSG_DELCHAIN, add ? NLM_F_CREATE : 0);
-	mnl_attr_put_strz(header, NFTA_CHAIN_TABLE, "busy");
-	mnl_attr_put_strz(header, NFTA_CHAIN_NAME, "c");
+	mnl_attr_put_strz(header, NFTA_CHAIN_TABLE, "dflyguard");
+	mnl_attr_put_strz(header, NFTA_CHAIN_NAME, "strange");
+	used += header->nlmsg_len;
+	header = put(buffer, &used, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0);
+	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, "dflyguard");
+	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, "admins_v4");
+	list = mnl_attr_nest_start(header, NFTA_SET_ELEM_LIST_ELEMENTS);
+	put_element(header, 0xcb007107, 0);
+	put_element(header, 0xcb007108, NFT_SET_ELEM_INTERVAL_END);
+	mnl_attr_nest_end(header, list);
 	used += header->nlmsg_len;
 	return used + put(buffer, &used, NFNL_MSG_BATCH_END, 0)->nlmsg_len;
 }
 
-static int be_busy(struct mnl_socket *socket, long microseconds)
+/* A transaction on the table "busy": 0 and 1 switch it off and on (it holds nothing that works), which the kernel does
+ * without waiting for anything; 2 and 3 add and delete a chain, which moves the places of all chains behind it, but
+ * lets the kernel clean up for milliseconds. 4 and 5 switch our own table. */
+#define KINDS 6
+
+static size_t put_transaction(char *buffer, unsigned int kind)
 {
+	size_t used = 0;
+	struct nlmsghdr *header;
+
+	if (kind >= 4)
+		return put_switch(buffer, kind == 4);
+	used += put(buffer, &used, NFNL_MSG_BATCH_BEGIN, 0)->nlmsg_len;
+	if (kind < 2) {
+		header = put(buffer, &used, NFT_MSG_NEWTABLE, NLM_F_CREATE);
+		mnl_attr_put_strz(header, NFTA_TABLE_NAME, "busy");
+		mnl_attr_put_u32(header, NFTA_TABLE_FLAGS, htobe32(kind == 0 ? NFT_TABLE_F_DORMANT : 0));
+	} else {
+		header = put(
+			buffer, &used, kind == 2 ? NFT_MSG_NEWCHAIN : NFT_MSG_DELCHAIN, kind == 2 ? NLM_F_CREATE : 0);
+		mnl_attr_put_strz(header, NFTA_CHAIN_TABLE, "busy");
+		mnl_attr_put_strz(header, NFTA_CHAIN_NAME, "c");
+	}
+	used += header->nlmsg_len;
+	return used + put(buffer, &used, NFNL_MSG_BATCH_END, 0)->nlmsg_len;
+}
+
+static int be_busy(struct mnl_socket *socket, long microseconds, unsigned int ours)
+{
+	bool there = false;
 	const struct timespec pause = {microseconds / 1000000, microseconds % 1000000 * 1000};
-	char buffers[2][1024];
-	size_t lengths[2];
+	char buffers[KINDS][1024];
+	size_t lengths[KINDS];
 	char answer[8192];
 
-	for (unsigned int i = 0; i < 2; i++)
-		lengths[i] = put_chain(buffers[i], i == 0);
-	for (unsigned int i = 0, begun = 0;; i = !i, begun = 1) {
-		if (mnl_socket_sendto(socket, buffers[i], lengths[i]) < 0)
+	for (unsigned int i = 0; i < KINDS; i++)
+		lengths[i] = put_transaction(buffers[i], i);
+	for (unsigned int i = 0;; i++) {
+		/* A chain comes and goes every now and then. */
+		unsigned int kind = i % 1000 == 500 ? 2 : i % 1000 == 501 ? 3 : i % 2;
+
+		if (ours && i % ours == ours - 1) {
+			kind = there ? 5 : 4;
+			there = !there;
+		}
+		if (mnl_socket_sendto(socket, buffers[kind], lengths[kind]) < 0)
 			return trouble();
 		/* Only errors are answered. */
 		if (recv(mnl_socket_get_fd(socket), answer, sizeof(answer), MSG_DONTWAIT) > 0) {
 			errno = -*(int *)mnl_nlmsg_get_payload((struct nlmsghdr *)answer);
 			return trouble();
 		}
-		if (!begun) {
+		if (i == 0) {
 			puts("busy");
 			fflush(stdout);
 		}
@@ -133,7 +187,10 @@ int main(int argc, char **argv)
 
 	if (!socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
 		return trouble();
-	status = argc == 3 && strcmp(argv[1], "busy") == 0 ? be_busy(socket, atol(argv[2])) : show(socket);
+	if (argc > 2 && strcmp(argv[1], "busy") == 0)
+		status = be_busy(socket, atol(argv[2]), argc > 3 ? (unsigned int)atol(argv[3]) : 0);
+	else
+		status = show(socket);
 	mnl_socket_close(socket);
 	return status;
 }
