@@ -83,6 +83,8 @@ int netlink_request(struct netlink *netlink, const struct nlmsghdr *request, net
  *   other      what the callback returned, or what the transport failed with; `err` is filled in the second case
  */
 int netlink_hear(struct netlink *netlink, netlink_message *callback, void *data, struct err *err);
+/* The same for one datagram: 0, and -EAGAIN where none waits. For who must not be held up by a flood. */
+int netlink_hear_one(struct netlink *netlink, netlink_message *callback, void *data, struct err *err);
 
 /* One error that the kernel reported for a message of a batch. `text` is its explanation, or NULL. */
 typedef void netlink_refusal(void *data, uint32_t sequence, int code, const char *text);

@@ -421,31 +421,35 @@ int netlink_request(
 	return r;
 }
 
+int netlink_hear_one(struct netlink *netlink, netlink_message *callback, void *data, struct err *err)
+{
+	size_t length = 0;
+	int r = receive(netlink, false, &length, NULL);
+	int left = (int)length;
+	const struct nlmsghdr *message = (const struct nlmsghdr *)netlink->buffer;
+
+	if (r == -EMSGSIZE)
+		return -EBADMSG;
+	if (r == -ENOBUFS || r == -EAGAIN)
+		return r;
+	if (r < 0)
+		return err_set(err, -r, ERR_NETLINK, "cannot hear the kernel's events: %s", strerror(-r));
+	for (; netlink_message_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		r = callback(data, message);
+		if (r < 0)
+			return r;
+	}
+	return left > 0 ? -EBADMSG : 0;
+}
+
 int netlink_hear(struct netlink *netlink, netlink_message *callback, void *data, struct err *err)
 {
-	for (;;) {
-		size_t length = 0;
-		int r = receive(netlink, false, &length, NULL);
+	int r;
 
-		if (r == -EAGAIN)
-			return 0;
-		if (r == -EMSGSIZE)
-			return -EBADMSG;
-		if (r == -ENOBUFS)
-			return r;
-		if (r < 0)
-			return err_set(err, -r, ERR_NETLINK, "cannot hear the kernel's events: %s", strerror(-r));
-		int left = (int)length;
-		const struct nlmsghdr *message = (const struct nlmsghdr *)netlink->buffer;
-
-		for (; netlink_message_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-			r = callback(data, message);
-			if (r < 0)
-				return r;
-		}
-		if (left > 0)
-			return -EBADMSG;
-	}
+	do
+		r = netlink_hear_one(netlink, callback, data, err);
+	while (r == 0);
+	return r == -EAGAIN ? 0 : r;
 }
 
 int netlink_batch(struct netlink *netlink, const void *bytes, size_t length, netlink_refusal *callback, void *data,
