@@ -17,10 +17,12 @@ HARDENING := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=
 comma := ,
 SANITIZER := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 PACKAGES := libnftnl libmnl libconfuse
+# Loaded by the commands that need them (dlopen): headers only.
+LOADED := libnetfilter_log
 PKG_CONFIG ?= pkg-config
 
 # Recursive (=): asked only when something is compiled, after set-up has installed pkg-config and the libraries.
-PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PACKAGES) $(LOADED))
 PACKAGE_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Iinclude -DDFLYGUARD_VERSION='"$(VERSION)"' $(WARNINGS) $(HARDENING) $(SANITIZER)
 override LDFLAGS += -pie -Wl,-z,relro,-z,now,--as-needed,-O1,--hash-style=gnu $(SANITIZER)

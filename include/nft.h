@@ -6,6 +6,7 @@
  * no table but "inet dflyguard" of the network namespace that it was opened in.
  */
 
+#include "packet.h"
 #include "ruleset.h"
 
 struct transport;
@@ -93,3 +94,36 @@ enum commit {
 
 int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t generation, enum commit commit,
 	nft_place *place, void *data, struct err *err);
+
+/* ---- nft_log.c: refused packets, as the table sends them to an NFLOG group ---- */
+
+struct nft_log;
+
+/* A packet that a rule logged. */
+struct nft_log_event {
+	uint64_t time;	    /* nanoseconds since 1970: when it came, else when it was heard of */
+	bool ours;	    /* its prefix begins with LOG_PREFIX; else the next two are empty */
+	enum reason reason; /* REASON_NONE: one that we do not know */
+	char name[32]; /* of the reason, as in the prefix; a name of letters, digits, `_` and `-`, else "unknown" */
+	bool readable; /* `packet` is filled */
+	struct packet packet;
+	char interface[16]; /* where it came in; "" = unknown, or gone since */
+	uint32_t lost;	    /* notices of this group that should have come before it, and did not */
+};
+
+/*
+ * Reads the group from now on, of the namespace of the caller. Loads libnetfilter_log, which nobody else here needs.
+ * Needs CAP_NET_ADMIN in the namespace's user namespace; one process reads a group at a time (-EBUSY). 0, or a negative
+ * errno value with `err`, which says the way out. Free with nft_log_close().
+ */
+int nft_log_open(uint16_t group, struct nft_log **ret, struct err *err);
+/* For tests; takes the transport over, in any case. */
+int nft_log_open_transport(const struct transport *transport, uint16_t group, struct nft_log **ret, struct err *err);
+void nft_log_close(struct nft_log *log);
+/* For poll(2). Borrowed. */
+int nft_log_fd(const struct nft_log *log);
+/* The next packet that is there already: 1; 0 where there is none; or a negative errno value with `err`. Never waits.
+ */
+int nft_log_next(struct nft_log *log, struct nft_log_event *ret, struct err *err);
+/* How many notices were lost so far. *ret_more: the kernel told of further ones, of which nobody knows how many. */
+uint64_t nft_log_lost(const struct nft_log *log, bool *ret_more);

@@ -21,6 +21,8 @@
 #define POLICY_MAX_NAME		64u		    /* bytes in the name of a network or an environment */
 #define POLICY_MAX_EXPECTATIONS 10000u
 
+#define POLICY_DEFAULT_LOG_GROUP 6379u /* where there is no policy to ask */
+
 enum tls_mode { TLS_REQUIRED, TLS_OPTIONAL, TLS_OFF };
 enum loopback_mode { LOOPBACK_ALLOW, LOOPBACK_TLS, LOOPBACK_DENY };
 enum admin_tls_mode { ADMIN_TLS_REQUIRED, ADMIN_TLS_OFF };

@@ -6,6 +6,7 @@
  * nothing and touches nothing but the stream that it was given.
  */
 
+#include "packet.h"
 #include "policy.h"
 #include "ruleset.h"
 
@@ -17,6 +18,7 @@ struct report_style {
 	bool color;
 	bool verbose;
 	bool quiet;
+	bool lines;	     /* JSON: one object a line */
 	const char *command; /* "plan" */
 };
 
@@ -54,12 +56,26 @@ struct report_check {
 	const struct diagnostics *notes;
 };
 
+/* One packet that was refused. */
+struct report_refusal {
+	const char *environment;     /* NULL: none is known */
+	uint64_t time;		     /* nanoseconds since 1970 */
+	const char *reason;	     /* its name */
+	const char *text;	     /* what it means, or NULL */
+	bool show_payload;	     /* the packet's first bytes are why */
+	const struct packet *packet; /* NULL: could not be read */
+	const char *interface;	     /* where it came in, or NULL */
+	uint64_t lost;		     /* notices that were lost since the last one shown */
+};
+
 /* A way to write. Chosen by its name. */
 struct renderer {
 	const char *name;
 	void (*changes)(const struct report_style *style, const struct report_changes *report);
 	void (*status)(const struct report_style *style, const struct report_status *report);
 	void (*check)(const struct report_style *style, const struct report_check *report);
+	/* Also with `quiet`: it is what was asked for. Text is in local time. */
+	void (*refusal)(const struct report_style *style, const struct report_refusal *report);
 	/* The errors of the command, as the result on stdout (JSON); the text renderer writes to style->stream, which
 	 * then is stderr. `diagnostics` may be NULL. `environment` may be NULL. */
 	void (*error)(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,

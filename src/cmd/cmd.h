@@ -23,6 +23,9 @@ struct options {
 	bool color_error; /* of stderr */
 	bool dry_run;
 	const char *to; /* export */
+	bool follow;	/* log, as the next two */
+	uint64_t count; /* 0: not given */
+	enum reason reason;
 	const struct command *command;
 };
 
@@ -35,12 +38,13 @@ struct command {
 	const char *examples; /* lines for --help, or NULL */
 };
 
-enum option_bit { OPTION_DRY_RUN = 1, OPTION_TO = 2 };
+enum option_bit { OPTION_DRY_RUN = 1, OPTION_TO = 2, OPTION_FOLLOW = 4, OPTION_COUNT = 8, OPTION_REASON = 16 };
 
 int command_check(const struct options *options);
 int command_plan(const struct options *options);
 int command_apply(const struct options *options);
 int command_status(const struct options *options);
+int command_log(const struct options *options);
 int command_remove(const struct options *options);
 int command_export(const struct options *options);
 

@@ -32,6 +32,16 @@ static const struct command commands[] = {
 		"refused most, with --verbose all. Where the policy can be read it is compared too: a\n"
 		"table that is there but differs is reported, and the exit status is 1.\n",
 		"dflyguard status\ndflyguard status --verbose\ndflyguard --format json status"},
+	{"log", OPTION_FOLLOW | OPTION_COUNT | OPTION_REASON, command_log,
+		"refused packets as they happen, with the reason",
+		"Shows packets that the firewall refuses, from now on, each with its reason. The\n"
+		"kernel keeps none for later: `dflyguard status` tells how many there were. Ends\n"
+		"after 10 packets, after --count, or with --follow not before Ctrl-C or SIGTERM. With\n"
+		"`log = sampled` in the policy the kernel tells of a sample only. One process can\n"
+		"read the log at a time. The policy is read for its log_group alone; without one,\n"
+		"group 6379 is read. Needs libnetfilter_log (Debian: libnetfilter-log1).\n",
+		"dflyguard log --follow\ndflyguard log --follow --reason plaintext\n"
+		"dflyguard --format json log --count 100"},
 	{"export", OPTION_TO, command_export, "the same policy in another language: --to nft",
 		"Writes the ruleset as a file that `nft -f` loads, for hosts where dflyguard is not\n"
 		"installed, and for reading.\n",
@@ -42,7 +52,17 @@ static const struct command commands[] = {
 		"dflyguard remove --dry-run\ndflyguard remove"},
 };
 
-enum { OPTION_ENVIRONMENT = 256, OPTION_POLICY, OPTION_FORMAT, OPTION_COLOR, OPTION_DRY, OPTION_EXPORT_TO };
+enum {
+	OPTION_ENVIRONMENT = 256,
+	OPTION_POLICY,
+	OPTION_FORMAT,
+	OPTION_COLOR,
+	OPTION_DRY,
+	OPTION_EXPORT_TO,
+	OPTION_LOG_FOLLOW,
+	OPTION_LOG_COUNT,
+	OPTION_LOG_REASON
+};
 
 static const struct {
 	const char *name;
@@ -57,6 +77,9 @@ static const struct {
 	{"format", OPTION_FORMAT, "text|json", 0, "how to write the result (default text)"},
 	{"dry-run", OPTION_DRY, NULL, OPTION_DRY_RUN, "say what would be done, and do nothing"},
 	{"to", OPTION_EXPORT_TO, "nft", OPTION_TO, "the language to write"},
+	{"follow", OPTION_LOG_FOLLOW, NULL, OPTION_FOLLOW, "go on until interrupted"},
+	{"count", OPTION_LOG_COUNT, "N", OPTION_COUNT, "end after N packets (default 10, with --follow no end)"},
+	{"reason", OPTION_LOG_REASON, "NAME", OPTION_REASON, "only what was refused for this reason"},
 	{"quiet", 'q', NULL, 0, "no text on success; the exit status tells"},
 	{"verbose", 'v', NULL, 0, "more detail, and how long each step took"},
 	{"color", OPTION_COLOR, "WHEN", 0, "auto, always or never (default auto: on a terminal)"},
@@ -122,6 +145,7 @@ struct report_style output_style(const struct options *options)
 		.color = options->color,
 		.verbose = options->verbose,
 		.quiet = options->quiet,
+		.lines = options->command && options->command->run == command_log,
 		.command = options->command ? options->command->name : NULL};
 }
 
@@ -214,6 +238,27 @@ static const char *option_name(int value)
 	return "?";
 }
 
+static int take_count(struct options *options)
+{
+	char why[INTERVAL_WHY];
+
+	if (number_parse(optarg, 1, 1000000000, &options->count, why) == 0)
+		return -1;
+	return usage(options, "dflyguard log --count 100", "--count: %s", why);
+}
+
+static int take_reason(struct options *options)
+{
+	_cleanup_text_ struct text names = {0};
+
+	options->reason = reason_find(optarg);
+	if (options->reason != REASON_NONE)
+		return -1;
+	for (unsigned int i = REASON_NONE + 1; i < REASON_COUNT; i++)
+		text_printf(&names, "%s%s", i == REASON_NONE + 1 ? "write one of " : ", ", reason_name(i));
+	return usage(options, text_string(&names), "there is no reason '%s'", optarg);
+}
+
 /* One option into `options`; -1 to go on, else the exit status. */
 static int take_option(int value, struct options *options, bool *help, unsigned int *bits)
 {
@@ -242,6 +287,16 @@ static int take_option(int value, struct options *options, bool *help, unsigned 
 		options->to = optarg;
 		*bits |= OPTION_TO;
 		return -1;
+	case OPTION_LOG_FOLLOW:
+		options->follow = true;
+		*bits |= OPTION_FOLLOW;
+		return -1;
+	case OPTION_LOG_COUNT:
+		*bits |= OPTION_COUNT;
+		return take_count(options);
+	case OPTION_LOG_REASON:
+		*bits |= OPTION_REASON;
+		return take_reason(options);
 	case 'q':
 		options->quiet = true;
 		return -1;
@@ -316,11 +371,10 @@ static int parse(int argc, char **argv, struct options *options)
 			"no command was given");
 	if (optind + 1 < argc)
 		return usage(options, "each call runs one command", "unexpected argument '%s'", argv[optind + 1]);
-	for (unsigned int bit = 1; bit <= OPTION_TO; bit <<= 1)
-		if (bits & bit & ~options->command->options)
+	for (size_t i = 0; i < ARRAY_SIZE(option_table); i++)
+		if (bits & option_table[i].bit & ~options->command->options)
 			return usage(options, "`dflyguard COMMAND --help` lists what a command takes",
-				"this command does not take --%s",
-				option_name(bit == OPTION_DRY_RUN ? OPTION_DRY : OPTION_EXPORT_TO));
+				"this command does not take --%s", option_table[i].name);
 	return -1;
 }
 

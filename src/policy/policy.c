@@ -178,7 +178,7 @@ static struct policy *policy_new(const char *path)
 		.flagfile = mem_string("/etc/dragonfly/dragonfly.conf"),
 		.unit = mem_string("dragonfly.service"),
 		.conntrack_label = 100,
-		.log_group = 6379,
+		.log_group = POLICY_DEFAULT_LOG_GROUP,
 	};
 	return policy;
 }

@@ -217,11 +217,75 @@ static void check(const struct report_style *style, const struct report_check *r
 	tail(&json);
 }
 
+/* 2026-01-02T03:04:05.678Z */
+static void instant(struct json *json, const char *name, uint64_t nanoseconds)
+{
+	time_t seconds = (time_t)(nanoseconds / 1000000000);
+	unsigned int milliseconds = (unsigned int)(nanoseconds / 1000000 % 1000);
+	char day[32];
+	char text[48];
+	struct tm broken_down;
+
+	if (!gmtime_r(&seconds, &broken_down)) {
+		json_null(json, name);
+		return;
+	}
+	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &broken_down);
+	snprintf(text, sizeof(text), "%s.%03uZ", day, milliseconds);
+	json_string(json, name, text);
+}
+
+static void address(struct json *json, const char *name, const struct packet *packet, struct value value)
+{
+	char buffer[INTERVAL_TEXT];
+
+	json_string(json, name, value_format(packet->width, value, buffer));
+}
+
+static void port(struct json *json, const char *name, const struct packet *packet, uint16_t number)
+{
+	if (packet->has_ports)
+		json_number(json, name, number);
+	else
+		json_null(json, name);
+}
+
+static void refusal(const struct report_style *style, const struct report_refusal *report)
+{
+	static const char *const unread[] = {
+		"source", "source_port", "destination", "port", "flags", "length", "payload"};
+	const struct packet *packet = report->packet;
+	struct json json = {.stream = style->stream, .indented = !style->lines};
+
+	head(&json, style, report->environment);
+	instant(&json, "time", report->time);
+	json_string(&json, "reason", report->reason);
+	for (size_t i = 0; !packet && i < ARRAY_SIZE(unread); i++)
+		json_null(&json, unread[i]);
+	if (packet) {
+		_cleanup_text_ struct text flags = {0};
+		_cleanup_text_ struct text payload = {0};
+
+		packet_flags_text(packet, &flags);
+		packet_payload_text(packet, &payload);
+		address(&json, "source", packet, packet->source);
+		port(&json, "source_port", packet, packet->source_port);
+		address(&json, "destination", packet, packet->destination);
+		port(&json, "port", packet, packet->destination_port);
+		json_string(&json, "flags", packet->has_flags ? text_string(&flags) : NULL);
+		json_number(&json, "length", packet->length);
+		json_string(&json, "payload", packet->payload_length ? text_string(&payload) : NULL);
+	}
+	json_string(&json, "interface", report->interface);
+	json_number(&json, "lost", report->lost);
+	tail(&json);
+}
+
 static void error(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,
 	const char *environment)
 {
 	const struct diagnostic *first = diagnostics && diagnostics->count ? &diagnostics->items[0] : NULL;
-	struct json json = {.stream = style->stream, .indented = true};
+	struct json json = {.stream = style->stream, .indented = !style->lines};
 	const char *file = first ? first->file : err->file[0] ? err->file : NULL;
 	unsigned int line = first ? first->line : err->line;
 
@@ -242,4 +306,4 @@ static void error(const struct report_style *style, const struct err *err, const
 }
 
 const struct renderer report_json = {
-	.name = "json", .changes = changes, .status = status, .check = check, .error = error};
+	.name = "json", .changes = changes, .status = status, .check = check, .refusal = refusal, .error = error};

@@ -601,6 +601,81 @@ static void check(const struct report_style *style, const struct report_check *r
 	}
 }
 
+/* --- log --- */
+
+/* The time of day, which is what one who looks on wants; with --verbose the day, too. */
+static void print_instant(const struct report_style *style, uint64_t nanoseconds)
+{
+	time_t seconds = (time_t)(nanoseconds / 1000000000);
+	char text[64] = "?";
+	struct tm broken_down;
+
+	if (localtime_r(&seconds, &broken_down))
+		strftime(text, sizeof(text), style->verbose ? "%Y-%m-%d %H:%M:%S" : "%H:%M:%S", &broken_down);
+	fprintf(style->stream, "%s%s.%03u%s", paint(style, DIM), text, (unsigned int)(nanoseconds / 1000000 % 1000),
+		paint(style, RESET));
+}
+
+static void print_packet(const struct report_style *style, const struct packet *packet)
+{
+	_cleanup_text_ struct text source = {0};
+	_cleanup_text_ struct text destination = {0};
+
+	if (!packet) {
+		fprintf(style->stream, "%-45s", "a packet that cannot be read");
+		return;
+	}
+	packet_source_text(packet, &source);
+	packet_destination_text(packet, &destination);
+	/* As wide as IPv4 can be; what is wider pushes the rest aside. */
+	fprintf(style->stream, "%-21s -> %-20s", text_string(&source), text_string(&destination));
+}
+
+static void refusal(const struct report_style *style, const struct report_refusal *report)
+{
+	const struct packet *packet = report->packet;
+	FILE *stream = style->stream;
+	char number[32];
+
+	if (report->lost) {
+		print_instant(style, report->time);
+		fprintf(stream, "  %s%s %s lost%s: they came faster than they could be read\n", paint(style, RED),
+			format_count(number, report->lost), plural(report->lost, "notice", "notices"),
+			paint(style, RESET));
+	}
+	print_instant(style, report->time);
+	fprintf(stream, "  %s", paint(style, YELLOW));
+	print_clean(stream, report->reason);
+	fprintf(stream, "%s%*s  ", paint(style, RESET),
+		strlen(report->reason) < 11 ? (int)(11 - strlen(report->reason)) : 0, "");
+	print_packet(style, packet);
+	if (report->show_payload && packet && packet->payload_length) {
+		_cleanup_text_ struct text payload = {0};
+
+		packet_payload_text(packet, &payload);
+		fprintf(stream, "  begins with \"%s\"", text_string(&payload));
+	} else if (report->text) {
+		fprintf(stream, "  %s", report->text);
+	}
+	if (style->verbose) {
+		fprintf(stream, "%s", paint(style, DIM));
+		if (report->interface) {
+			fputs("  on ", stream);
+			print_clean(stream, report->interface);
+		}
+		if (packet && packet->has_flags) {
+			_cleanup_text_ struct text flags = {0};
+
+			packet_flags_text(packet, &flags);
+			fprintf(stream, "  flags %s", flags.length ? text_string(&flags) : "none");
+		}
+		if (packet)
+			fprintf(stream, "  %s", format_bytes(number, packet->length));
+		fputs(paint(style, RESET), stream);
+	}
+	fputc('\n', stream);
+}
+
 /* --- error --- */
 
 static void error(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,
@@ -635,4 +710,4 @@ static void error(const struct report_style *style, const struct err *err, const
 }
 
 const struct renderer report_text = {
-	.name = "text", .changes = changes, .status = status, .check = check, .error = error};
+	.name = "text", .changes = changes, .status = status, .check = check, .refusal = refusal, .error = error};
