@@ -130,7 +130,7 @@ static void show(struct log_run *run, const struct nft_log_event *event)
 	struct report_refusal report = {.environment = run->environment,
 		.time = event->time,
 		.reason = event->name,
-		.text = reason_text(event->reason),
+		.text = event->reason ? reason_text(event->reason) : "for a reason that this version does not know",
 		.show_payload = event->reason == REASON_PLAINTEXT,
 		.packet = event->readable ? &event->packet : NULL,
 		.interface = event->interface[0] ? event->interface : NULL};

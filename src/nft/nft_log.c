@@ -84,11 +84,9 @@ static int explain(struct nft_log *log, int code, struct err *err)
 	}
 	if (code == -EPERM || code == -EBUSY) {
 		err_set(err, EBUSY, ERR_NETLINK, "NFLOG group %u is read by another process already", log->group);
-		err_hint(err, "end the other one (/proc/net/netfilter/nfnetlink_log tells, in its second column, the "
-			      "number of "
-			      "the process that reads the group in its first), or give the policy another log_group "
-			      "and apply "
-			      "it");
+		err_hint(err, "end the other one (`cat /proc/net/netfilter/nfnetlink_log` lists groups and their "
+			      "processes), or "
+			      "write another log_group into the policy and apply it");
 		return -EBUSY;
 	}
 	if (err && !err->code)
