@@ -2,6 +2,8 @@
 
 /* What people and scripts are shown, as golden texts: NAME.txt (no colour), NAME.color (with), NAME.json. */
 
+#include <time.h>
+
 #include "mutations.h"
 #include "policies.h"
 #include "report.h"
@@ -30,6 +32,7 @@ static char *shown(const struct report_case *c, const struct renderer *renderer,
 		.color = color,
 		.verbose = c->verbose,
 		.quiet = c->quiet,
+		.lines = c->command && strcmp(c->command, "log") == 0,
 		.command = c->command};
 
 	c->show(renderer, &style);
@@ -94,6 +97,9 @@ static void check_case(const struct report_case *c)
 	}
 	if (!strict_json_good(json))
 		fail_msg("%s: no JSON:\n%s", c->name, json);
+	/* Whoever reads line by line gets an object each. */
+	if (strcmp(c->command ? c->command : "", "log") == 0 && strchr(json, '\n') != json + strlen(json) - 1)
+		fail_msg("%s: more than one line:\n%s", c->name, json);
 	check_keys(c, json);
 	golden_json = without_version(json);
 	golden_check(json_path, golden_json);
@@ -507,6 +513,115 @@ static void show_check_notes(const struct renderer *renderer, const struct repor
 	show_check(renderer, style, NULL, true);
 }
 
+/* --- log --- */
+
+/* 10.66.0.10:51234 to 10.20.0.5:6379. */
+static struct packet refused_packet(void)
+{
+	return (struct packet){.width = WIDTH_IPV4,
+		.source = {0, 0x0a42000a},
+		.destination = {0, 0x0a140005},
+		.length = 60,
+		.protocol = 6,
+		.has_ports = true,
+		.source_port = 51234,
+		.destination_port = 6379,
+		.has_flags = true,
+		.flags = 2};
+}
+
+static void show_refusal(const struct renderer *renderer, const struct report_style *style, const struct packet *packet,
+	struct report_refusal report)
+{
+	report.packet = packet;
+	report.time = (uint64_t)GOLDEN_SINCE * 1000000000 + 678999999;
+	if (!report.reason) {
+		report.reason = reason_name(REASON_SOURCE);
+		report.text = reason_text(REASON_SOURCE);
+	}
+	renderer->refusal(style, &report);
+}
+
+static void show_log(const struct renderer *renderer, const struct report_style *style)
+{
+	struct packet packet = refused_packet();
+
+	show_refusal(
+		renderer, style, &packet, (struct report_refusal){.environment = "production", .interface = "eth0"});
+}
+
+static void show_log_ipv6(const struct renderer *renderer, const struct report_style *style)
+{
+	struct packet packet = refused_packet();
+
+	packet.width = WIDTH_IPV6;
+	packet.source = (struct value){0x20010db800660000, 0x10};
+	packet.destination = (struct value){0x20010db800200000, 5};
+	show_refusal(renderer, style, &packet, (struct report_refusal){0});
+}
+
+static void show_log_payload(const struct renderer *renderer, const struct report_style *style)
+{
+	struct packet packet = refused_packet();
+
+	packet.flags = 0x18;
+	packet.payload_length = PACKET_PAYLOAD;
+	memcpy(packet.payload, "*1\r\n$4\r\nPING\r\nXY", PACKET_PAYLOAD);
+	show_refusal(renderer, style, &packet,
+		(struct report_refusal){.reason = reason_name(REASON_PLAINTEXT),
+			.text = reason_text(REASON_PLAINTEXT),
+			.show_payload = true});
+	/* Nothing was said yet (a FIN). */
+	packet.payload_length = 0;
+	if (renderer == &report_text)
+		show_refusal(renderer, style, &packet,
+			(struct report_refusal){.reason = reason_name(REASON_PLAINTEXT),
+				.text = reason_text(REASON_PLAINTEXT),
+				.show_payload = true});
+}
+
+/* A payload that would move a cursor and close a string, an interface and a reason that are no better. */
+static void show_log_weird(const struct renderer *renderer, const struct report_style *style)
+{
+	struct packet packet = refused_packet();
+
+	packet.payload_length = 11;
+	memcpy(packet.payload, "\033]0;\a\0\233\"\\\177\377", 11);
+	show_refusal(renderer, style, &packet,
+		(struct report_refusal){
+			.environment = WEIRD, .reason = WEIRD, .show_payload = true, .interface = WEIRD});
+}
+
+static void show_log_lost(const struct renderer *renderer, const struct report_style *style)
+{
+	struct packet packet = refused_packet();
+
+	show_refusal(renderer, style, &packet, (struct report_refusal){.lost = 1234567});
+	if (renderer == &report_text)
+		show_refusal(renderer, style, &packet, (struct report_refusal){.lost = 1});
+}
+
+static void show_log_no_ports(const struct renderer *renderer, const struct report_style *style)
+{
+	struct packet packet = refused_packet();
+
+	packet.has_ports = packet.has_flags = false;
+	show_refusal(renderer, style, &packet, (struct report_refusal){0});
+}
+
+static void show_log_no_flags(const struct renderer *renderer, const struct report_style *style)
+{
+	struct packet packet = refused_packet();
+
+	packet.flags = 0;
+	show_refusal(renderer, style, &packet, (struct report_refusal){0});
+}
+
+static void show_log_unreadable(const struct renderer *renderer, const struct report_style *style)
+{
+	show_refusal(renderer, style, NULL, (struct report_refusal){.show_payload = true});
+}
+
 /* --- errors --- */
 
 static void show_error_plain(const struct renderer *renderer, const struct report_style *style)
@@ -622,6 +737,27 @@ static const struct report_case cases[] = {
 		"environment=\"development\" environments.0.name=\"development\""},
 	{"check-notes", "check", true, false, show_check_notes, "notes.0.file notes.0.line notes.0.message"},
 	{"check-quiet", "check", false, true, show_check_good, "valid=true"},
+	{"log", "log", false, false, show_log,
+		"environment=\"production\" time=\"2026-01-02T03:04:05.678Z\" reason=\"source\" source=\"10.66.0.10\" "
+		"source_port=51234 destination=\"10.20.0.5\" port=6379 flags=\"syn\" length=60 payload=null "
+		"interface=\"eth0\" lost=0"},
+	{"log-verbose", "log", true, false, show_log, "source=\"10.66.0.10\""},
+	/* It is what was asked for. */
+	{"log-quiet", "log", false, true, show_log, "source=\"10.66.0.10\""},
+	{"log-ipv6", "log", false, false, show_log_ipv6,
+		"environment=null source=\"2001:db8:66::10\" destination=\"2001:db8:20::5\" interface=null"},
+	{"log-payload", "log", true, false, show_log_payload,
+		"reason=\"plaintext\" payload=\"*1\\\\r\\\\n$4\\\\r\\\\nPING\\\\r\\\\nXY\""},
+	{"log-weird", "log", true, false, show_log_weird,
+		"payload=\"\\\\x1b]0;\\\\x07\\\\x00\\\\x9b\\\\\\\"\\\\\\\\\\\\x7f\\\\xff\" reason interface"},
+	{"log-lost", "log", false, false, show_log_lost, "lost=1234567"},
+	{"log-no-ports", "log", true, false, show_log_no_ports,
+		"source=\"10.66.0.10\" source_port=null port=null flags=null length=60"},
+	{"log-no-flags", "log", true, false, show_log_no_flags, "flags=\"\""},
+	{"log-unreadable", "log", true, false, show_log_unreadable,
+		"reason=\"source\" source=null source_port=null destination=null port=null flags=null length=null "
+		"payload=null interface=null lost=0"},
+	{"error-log", "log", false, false, show_error_place, "error.message error.line=31"},
 	{"error-plain", "plan", false, false, show_error_plain,
 		"environment=\"production\" error.message error.file=null error.line=null error.hint"},
 	{"error-place", "apply", false, false, show_error_place,
@@ -661,5 +797,8 @@ int main(void)
 		cmocka_unit_test(test_renderer),
 	};
 
+	/* A time of day is local: two hours ahead here, and without summer. */
+	setenv("TZ", "TEST-2", 1);
+	tzset();
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
 }
