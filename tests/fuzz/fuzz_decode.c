@@ -3,26 +3,13 @@
 /*
  * Any bytes as what the kernel answers: netlink messages one behind the other, decoded into a ruleset, compared with
  * one that was compiled, described, and mended. Nothing may crash, leak or take long, and what was decoded must keep
- * what ruleset.h promises. With -DFUZZING_ENGINE a fuzzing engine calls LLVMFuzzerTestOneInput(); otherwise main()
- * replays the files, or all files of the directories, that it is given. In the repository: clang
- * -fsanitize=fuzzer,address,undefined -DFUZZING_ENGINE -Iinclude -Isrc -Itests/unit ... `fuzz_decode --make-corpus DIR`
- * writes the messages of some policies, as the kernel lists them.
+ * what ruleset.h promises. `fuzz_decode --make-corpus DIR` writes the messages of some policies, as the kernel lists
+ * them.
  */
-
-#include <dirent.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "codec.h"
 #include "policy.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
+#include "replay.h"
 
 static const char *const policies[] = {
 	"default_environment = e\nenvironment e { tls = off clients = {\"10.0.0.0/8\"} }\n",
@@ -191,15 +178,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifndef FUZZING_ENGINE
-static void write_bytes(const char *directory, const char *name, size_t number, const void *bytes, size_t length)
-{
-	_cleanup_free_ char *path = mem_format("%s/%s-%zu", directory, name, number);
-	_cleanup_file_ FILE *stream = fopen(path, "we");
-
-	if (!stream || fwrite(bytes, 1, length, stream) != length)
-		perror(path);
-}
-
 static int make_corpus(const char *directory)
 {
 	static const char *const names[] = {[NFT_MSG_NEWTABLE] = "table",
@@ -245,49 +223,10 @@ static int make_corpus(const char *directory)
 	return 0;
 }
 
-static int replay(const char *path)
-{
-	_cleanup_file_ FILE *stream = fopen(path, "re");
-	_cleanup_text_ struct text text = {0};
-	int byte;
-
-	if (!stream) {
-		perror(path);
-		return 1;
-	}
-	while ((byte = getc(stream)) != EOF)
-		text_append_char(&text, (char)byte);
-	return LLVMFuzzerTestOneInput((const uint8_t *)text_string(&text), text.length);
-}
-
-static int replay_all(const char *path)
-{
-	struct dirent **entries;
-	int count = scandir(path, &entries, NULL, alphasort);
-	int result = 0;
-
-	if (count < 0)
-		return replay(path);
-	for (int i = 0; i < count; i++) {
-		_cleanup_free_ char *inner = mem_format("%s/%s", path, entries[i]->d_name);
-		struct stat status;
-
-		if (stat(inner, &status) == 0 && S_ISREG(status.st_mode))
-			result |= replay(inner);
-		free(entries[i]);
-	}
-	free(entries);
-	return result;
-}
-
 int main(int count, char **arguments)
 {
-	int result = 0;
-
 	if (count == 3 && strcmp(arguments[1], "--make-corpus") == 0)
 		return make_corpus(arguments[2]);
-	for (int i = 1; i < count; i++)
-		result |= replay_all(arguments[i]);
-	return result;
+	return replay_main(count, arguments);
 }
 #endif

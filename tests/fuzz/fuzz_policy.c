@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/*
- * Any bytes as a policy: nothing may crash, leak, or take long, and what loads must keep what policy.h promises. With
- * -DFUZZING_ENGINE a fuzzing engine calls LLVMFuzzerTestOneInput(); otherwise main() replays the files, or all files of
- * the directories, that it is given. In the repository: clang -fsanitize=fuzzer,address,undefined -DFUZZING_ENGINE.
- */
-
-#include <dirent.h>
-#include <string.h>
-#include <sys/stat.h>
+/* Any bytes as a policy: nothing may crash, leak, or take long, and what loads must keep what policy.h promises. */
 
 #include "policy.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
+#include "replay.h"
 
 static void check_list(const struct policy *policy, const struct source_list *list)
 {
@@ -120,52 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifndef FUZZING_ENGINE
-static int replay(const char *path)
-{
-	_cleanup_file_ FILE *stream = fopen(path, "re");
-	_cleanup_text_ struct text text = {0};
-	int byte;
-
-	if (!stream) {
-		perror(path);
-		return 1;
-	}
-	while ((byte = getc(stream)) != EOF)
-		text_append_char(&text, (char)byte);
-	/* A copy of exactly that size, so that a sanitizer sees what reads behind its end. */
-	_cleanup_free_ uint8_t *data = mem_alloc(text.length);
-
-	if (text.length)
-		memcpy(data, text.data, text.length);
-	return LLVMFuzzerTestOneInput(data, text.length);
-}
-
-static int replay_all(const char *path)
-{
-	struct dirent **entries;
-	int count = scandir(path, &entries, NULL, alphasort);
-	int result = 0;
-
-	if (count < 0)
-		return replay(path);
-	for (int i = 0; i < count; i++) {
-		_cleanup_free_ char *inner = mem_format("%s/%s", path, entries[i]->d_name);
-		struct stat status;
-
-		if (stat(inner, &status) == 0 && S_ISREG(status.st_mode))
-			result |= replay(inner);
-		free(entries[i]);
-	}
-	free(entries);
-	return result;
-}
-
 int main(int count, char **arguments)
 {
-	int result = 0;
-
-	for (int i = 1; i < count; i++)
-		result |= replay_all(arguments[i]);
-	return result;
+	return replay_main(count, arguments);
 }
 #endif
