@@ -193,7 +193,7 @@ static enum outcome step(struct log_run *run, bool *more)
 	show(run, &event);
 	enum outcome outcome = write_out(run);
 
-	return outcome == GO_ON && run->shown == run->wanted ? ENDED : outcome;
+	return outcome == GO_ON && run->wanted && run->shown >= run->wanted ? ENDED : outcome;
 }
 
 /* --- afterwards --- */
@@ -230,13 +230,14 @@ static int run_log(struct log_run *run)
 	bool more = false;
 	char group[16];
 
-	if (nft_log_open(run->group, &run->log, &err) < 0)
-		return fail(run->options, &err, NULL);
+	/* First, so that there is no moment at which a signal would end us without a word. */
 	run->signals = take_signals();
 	if (run->signals < 0) {
 		err_set(&err, errno, ERR_IO, "cannot wait for signals: %s", strerror(errno));
 		return fail(run->options, &err, NULL);
 	}
+	if (nft_log_open(run->group, &run->log, &err) < 0)
+		return fail(run->options, &err, NULL);
 	snprintf(group, sizeof(group), "%u", run->group);
 	note(run, "waiting for refused packets (NFLOG group %s); Ctrl-C ends it", group);
 	do

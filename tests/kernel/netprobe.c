@@ -14,7 +14,8 @@
  *   netprobe storm MS TARGET...  a new connection to each TARGET (`NS[@SOURCE],ADDRESS,PORT`) every MS milliseconds
  *                            until standard input ends; then `TARGET tried N connected N reset N timeout N` lines.
  *   netprobe serve NS tcp|udp ADDRESS PORT   answers whatever it hears with the same; `::` also hears IPv4.
- *   netprobe raw NS SOURCE ADDRESS PORT FLAGS   one TCP segment (IPv4) with these flags, such as 0x03 for SYN|FIN.
+ *   netprobe raw NS SOURCE ADDRESS PORT FLAGS [COUNT]   one TCP segment (IPv4) with these flags, such as 0x03 for
+ *                            SYN|FIN, or COUNT of them.
  *   netprobe cable NS DEVICE NS DEVICE       two tun devices joined: a link that is neither a bridge nor a veth.
  *
  * NS is the name of a namespace below /run/netns, or `host`: where netprobe was started.
@@ -654,8 +655,8 @@ static uint16_t internet_checksum(const void *bytes, size_t length, uint32_t sum
 	return htons((uint16_t)~sum);
 }
 
-static int run_raw(
-	const char *namespace_name, const char *source, const char *address, const char *port, const char *flags)
+static int run_raw(const char *namespace_name, const char *source, const char *address, const char *port,
+	const char *flags, int count)
 {
 	struct sockaddr_storage from, to;
 	struct sockaddr_in *from4 = (struct sockaddr_in *)&from, *to4 = (struct sockaddr_in *)&to;
@@ -684,8 +685,9 @@ static int run_raw(
 	to4->sin_port = 0;
 	if (bind(descriptor, (struct sockaddr *)from4, sizeof(*from4)) < 0)
 		die("cannot speak from %s: %m", source);
-	if (sendto(descriptor, &segment, sizeof(segment), 0, (struct sockaddr *)to4, sizeof(*to4)) < 0)
-		die("cannot send: %m");
+	for (int i = 0; i < count; i++)
+		if (sendto(descriptor, &segment, sizeof(segment), 0, (struct sockaddr *)to4, sizeof(*to4)) < 0)
+			die("cannot send: %m");
 	return 0;
 }
 
@@ -745,10 +747,10 @@ int main(int argc, char **argv)
 		return run_storm(atoi(argv[2]), argv + 3, argc - 3);
 	if (argc == 6 && strcmp(argv[1], "serve") == 0)
 		run_serve(argv[2], argv[3], argv[4], argv[5]);
-	if (argc == 7 && strcmp(argv[1], "raw") == 0)
-		return run_raw(argv[2], argv[3], argv[4], argv[5], argv[6]);
+	if ((argc == 7 || argc == 8) && strcmp(argv[1], "raw") == 0)
+		return run_raw(argv[2], argv[3], argv[4], argv[5], argv[6], argc == 8 ? atoi(argv[7]) : 1);
 	if (argc == 6 && strcmp(argv[1], "cable") == 0)
 		run_cable(argv + 2);
 	die("usage: netprobe matrix | session | storm MS TARGET... | serve NS tcp|udp ADDRESS PORT |\n"
-	    "       raw NS SOURCE ADDRESS PORT FLAGS | cable NS DEVICE NS DEVICE");
+	    "       raw NS SOURCE ADDRESS PORT FLAGS [COUNT] | cable NS DEVICE NS DEVICE");
 }

@@ -28,6 +28,9 @@ static const char good_policy[] = "default_environment = production\n"
 /* No default: an environment must be named. */
 static const char bare_policy[] =
 	"environment a { tls = off clients = {} }\nenvironment b { tls = off clients = {} }\n";
+static const char silent_policy[] = "default_environment = quiet\n"
+				    "environment quiet { tls = off clients = {}\n"
+				    "\tlog = none }\n";
 static const char bad_policy[] = "service { port = 99999 }\nenvironment e { tls = maybe clients = {} }\n";
 
 /* --- running it --- */
@@ -157,6 +160,30 @@ static const struct {
 	{"export", NULL, 2, "", "dflyguard: export needs --to\n  to mend it: dflyguard export --to nft\n"},
 	{"export --to rust", NULL, 2, "",
 		"dflyguard: cannot export to 'rust'\n  to mend it: dflyguard export --to nft\n"},
+	{"check --follow", NULL, 2, "", "dflyguard: this command does not take --follow\n..."},
+	{"apply --count 3", NULL, 2, "", "dflyguard: this command does not take --count\n..."},
+	{"status --reason source", NULL, 2, "", "dflyguard: this command does not take --reason\n..."},
+	{"log --dry-run", NULL, 2, "", "dflyguard: this command does not take --dry-run\n..."},
+	{"log --count", NULL, 2, "", "dflyguard: option '--count' needs a value\n..."},
+	{"log --count 0", NULL, 2, "",
+		"dflyguard: --count: 0 is out of range: write 1 to 1000000000\n  to mend it: dflyguard log --count "
+		"100\n"},
+	{"log --count 1000000001", NULL, 2, "", "dflyguard: --count: 1000000001 is out of range...\n..."},
+	{"log --count -1", NULL, 2, "", "dflyguard: --count: '-1' ..."},
+	{"log --count ten", NULL, 2, "", "dflyguard: --count: 'ten' ..."},
+	{"log --reason nonsense", NULL, 2, "",
+		"dflyguard: there is no reason 'nonsense'\n  to mend it: write one of source, address, closed, state, "
+		"loopback, plaintext, connections, rate\n"},
+	{"log --reason ''", NULL, 2, "", "dflyguard: there is no reason ''\n..."},
+	{"log --follow=yes", NULL, 2, "", "dflyguard: option '--follow' takes no value\n..."},
+	/* A policy that is there is obeyed, before the kernel is asked. */
+	{"log --policy missing.conf", NULL, 2, "", "dflyguard: cannot open 'missing.conf'..."},
+	{"log --policy bad.conf", NULL, 2, "", "bad.conf:1: ..."},
+	{GOOD "log --environment nowhere", NULL, 2, "", "dflyguard: good.conf...nowhere...production..."},
+	{"--policy silent.conf log", NULL, 2, "",
+		"dflyguard: silent.conf:3: environment quiet has log = none: the kernel tells of no packet\n"
+		"  to mend it: write log = sampled there, and apply it; `dflyguard status` counts in any case\n"},
+	{"--policy silent.conf log --format json", NULL, 2, "{\"schema\": 1, \"command\": \"log\", ...", ""},
 	/* The same for scripts, wherever the format stands. */
 	{"--format json", NULL, 2, "{\n  \"schema\": 1,\n  \"command\": null,\n...", ""},
 	{"--format=json nonsense", NULL, 2, "{\n  \"schema\": 1,\n  \"command\": null,\n...", ""},
@@ -306,7 +333,7 @@ static void test_json_errors(void **state)
 /* Each command's help, as golden text: options, exit status, examples. */
 static void test_help(void **state)
 {
-	static const char *const commands[] = {"check", "plan", "apply", "status", "export", "remove"};
+	static const char *const commands[] = {"check", "plan", "apply", "status", "log", "export", "remove"};
 
 	(void)state;
 	for (size_t i = 0; i <= ARRAY_SIZE(commands); i++) {
@@ -414,13 +441,15 @@ static int group_setup(void **state)
 	write_policy("good.conf", good_policy, 0644);
 	write_policy("bare.conf", bare_policy, 0644);
 	write_policy("bad.conf", bad_policy, 0644);
+	write_policy("silent.conf", silent_policy, 0644);
 	write_policy("open.conf", good_policy, 0666);
 	return 0;
 }
 
 static int group_teardown(void **state)
 {
-	static const char *const names[] = {"good.conf", "bare.conf", "bad.conf", "open.conf", "out", "err"};
+	static const char *const names[] = {
+		"good.conf", "bare.conf", "bad.conf", "silent.conf", "open.conf", "out", "err"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
