@@ -183,7 +183,9 @@ run_examples() {
 		[[ " $line " = *' COMMAND '* ]] && continue # a form, no example
 		read -ra arguments <<<"$line"
 		status=0
+		# Nothing is refused here: what would wait for it ends because nobody reads.
 		(
+			[[ " ${arguments[*]} " != *' log '* ]] || exec > >(:)
 			while [[ ${arguments[0]} = *=* ]]; do
 				export "${arguments[0]}"
 				arguments=("${arguments[@]:1}")
@@ -227,6 +229,23 @@ t "every file and make target that README names exists, and it names every room 
 keys() { # keys FILE: of a JSON text
 	grep -oE '"[a-z_]+":' "$1" | tr -d '":' | sort -u
 }
+logged() { # one packet, as a rule of ours logs it
+	ip link set lo up
+	nft -f - <<-'END'
+		table inet logging {
+			chain prerouting {
+				type filter hook prerouting priority -150;
+				tcp dport 6379 log prefix "dflyguard source" group 6379 drop
+			}
+		}
+	END
+	: >"$work/log.errors"
+	"$dflyguard" --policy "$policies/complete.conf" --format json log --count 1 2>"$work/log.errors" &
+	wait_until 10 grep -q 'waiting for' "$work/log.errors"
+	"$netprobe" raw host 127.0.0.1 127.0.0.1 6379 0x02
+	wait $!
+	nft delete table inet logging
+}
 json() {
 	local plenty=$policies/complete.conf
 	{
@@ -242,6 +261,7 @@ json() {
 		guard --format json --verbose check
 		{ for _ in {1..201}; do echo 'mistake = 1'; done; } | policy
 		guard --format json check
+		logged
 	} >"$work/all.json" 2>"$work/all.errors"
 	grep -q '"suppressed"' "$work/all.json" || wrong "the runs do not show every key"
 	differ "JSON keys" "$(keys "$work/all.json")" "$(
@@ -258,6 +278,9 @@ t "every JSON key is in docs/json.md and the manual page" json
 # What is shown as real output is what the program writes: the keys of each example, in order, and the counters.
 json_examples() {
 	local command
+	logged | grep -oE '"[a-z_]+":' >"$work/seen"
+	grep '^{.*"command": "log"' docs/json.md | grep -oE '"[a-z_]+":' >"$work/shown"
+	expect_same log "$work/seen" "$work/shown"
 	for command in check plan apply status; do
 		awk -v command="$command" '/^```json/ { text = ""; on = 1; next }
 			/^```/ { if (on && text ~ "\"command\": \"" command "\"" && text !~ /"error"/) { printf "%s", text; exit } on = 0 }
