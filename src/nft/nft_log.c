@@ -252,7 +252,7 @@ int nft_log_next(struct nft_log *log, struct nft_log_event *ret, struct err *err
 		int r;
 
 		log->next = log->count = 0;
-		r = netlink_hear(log->netlink, hear, log, err);
+		r = netlink_hear_one(log->netlink, hear, log, err);
 		if (r == -EAGAIN)
 			return 0;
 		if (r == -ENOBUFS)
