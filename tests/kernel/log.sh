@@ -159,6 +159,26 @@ after_flood() {
 }
 t "a flood that it cannot follow: what is lost is counted, to the packet" flood
 
+flood_of_others() {
+	follow --follow --reason state
+	kill -STOP "$log"
+	wait_until 10 stopped || wrong "it does not stop"
+	refused outside 10.66.0.10 6379 60000
+	kill -CONT "$log"
+	wait_until 10 drained || wrong "it does not read"
+	# The gap is in front of a packet that is not shown, and is told with the next one that is.
+	refused outside 10.66.0.10 6379
+	refused outside 10.66.0.10 9999
+	shows ' state '
+	ends 0 TERM
+	[ "$(lost)" -gt 0 ] || wrong "nothing was lost: $(cat "$shown" "$notes")"
+	expect_equal "lost, in the end" "$(lost)" "$(sed -nE 's/.*, ([0-9,]+) notices? lost$/\1/p' "$notes" | tr -d ,)"
+}
+drained() { # the queue of its only socket is empty
+	[ "$(awk -v port="$log" '$2 == 12 && $3 == port { print $5 }' /proc/net/netlink)" = 0 ]
+}
+t "a flood of what is not asked for: what is lost is told with what is" flood_of_others
+
 flood_at_the_end() {
 	follow --follow
 	kill -STOP "$log"
