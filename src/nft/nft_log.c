@@ -257,7 +257,7 @@ int nft_log_next(struct nft_log *log, struct nft_log_event *ret, struct err *err
 			return 0;
 		if (r == -ENOBUFS)
 			log->overruns++;
-		else if (r < 0)
+		else if (r < 0 && r != -EBADMSG) /* what is cut shows as a gap */
 			return r;
 	}
 	*ret = log->events[log->next++];
