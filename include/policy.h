@@ -21,6 +21,7 @@
 #define POLICY_MAX_NAME		64u		    /* bytes in the name of a network or an environment */
 #define POLICY_MAX_EXPECTATIONS 10000u
 
+#define POLICY_DEFAULT_PORT	 6379u
 #define POLICY_DEFAULT_LOG_GROUP 6379u /* where there is no policy to ask */
 
 enum tls_mode { TLS_REQUIRED, TLS_OPTIONAL, TLS_OFF };
@@ -185,6 +186,15 @@ int policy_load(const char *path, struct policy **ret, struct diagnostics *diagn
 int policy_load_text(const char *name, const char *text, size_t length, struct policy **ret,
 	struct diagnostics *diagnostics, struct err *err);
 void policy_free(struct policy *policy);
+
+#define POLICY_PORTS 4u /* how many a service section can name */
+
+/*
+ * The ports that the policy at `path` guards, also where it is bad: what of its service section can be understood, and
+ * the default where it cannot. For closing them. Their number; 0 where the file cannot be read or is not to be trusted.
+ * One port may be there twice.
+ */
+size_t policy_salvage_ports(const char *path, uint16_t ports[POLICY_PORTS]);
 
 /* The environment called `name`, or the policy's default where `name` is NULL. Borrowed from the policy. NULL and
  * `err` (EINVAL, ERR_POLICY, with the known names as the hint) where there is none. Does not read the environment. */

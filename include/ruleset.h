@@ -283,6 +283,9 @@ void ruleset_unlabel(struct ruleset *ruleset);
  * time for the label. The result borrows nothing. Free with ruleset_free().
  */
 struct ruleset *ruleset_compile(const struct policy *policy, const struct environment *environment, uint64_t since);
+/* Guards one more port, higher than those before, of a ruleset that has a plaintext port: it is judged as that one. */
+void ruleset_guard_also(struct ruleset *ruleset, uint16_t port);
+
 /* The bits of the conntrack label that the gate uses, counted from the policy's conntrack_label. Only set, never
  * cleared; and only tested positively, so that bits of others do no harm. */
 enum label {

@@ -12,6 +12,8 @@
 /* As diff(1). */
 enum exit_status { EXIT_CONFORMING = 0, EXIT_DIFFERS = 1, EXIT_TROUBLE = 2 };
 
+struct reconcile;
+
 struct options {
 	const char *policy; /* never NULL */
 	bool policy_given;
@@ -22,9 +24,11 @@ struct options {
 	bool color;	  /* of stdout */
 	bool color_error; /* of stderr */
 	bool dry_run;
-	const char *to; /* export */
-	bool follow;	/* log, as the next two */
-	uint64_t count; /* 0: not given */
+	bool boot;			  /* apply, as the next one */
+	bool failure_given, failure_open; /* --on-failure, and =open */
+	const char *to;			  /* export */
+	bool follow;			  /* log, as the next two */
+	uint64_t count;			  /* 0: not given */
 	enum reason reason;
 	const struct command *command;
 };
@@ -38,7 +42,14 @@ struct command {
 	const char *examples; /* lines for --help, or NULL */
 };
 
-enum option_bit { OPTION_DRY_RUN = 1, OPTION_TO = 2, OPTION_FOLLOW = 4, OPTION_COUNT = 8, OPTION_REASON = 16 };
+enum option_bit {
+	OPTION_DRY_RUN = 1,
+	OPTION_TO = 2,
+	OPTION_FOLLOW = 4,
+	OPTION_COUNT = 8,
+	OPTION_REASON = 16,
+	OPTION_BOOT = 32
+};
 
 int command_check(const struct options *options);
 int command_plan(const struct options *options);
@@ -57,6 +68,15 @@ struct report_style output_style(const struct options *options);
 bool load_policy(const struct options *options, struct policy **ret_policy, const struct environment **ret_environment);
 /* Writes out what stdio holds. EXIT_TROUBLE, reported, where that fails (a full disk, a closed pipe). */
 int finish_output(const struct options *options, int status);
+
+/* ---- cmd_firewall.c, for cmd_boot.c ---- */
+
+/* What was done, or is to be done; returns the exit status. `environment` is NULL where all is to go. */
+int report_changes(const struct options *options, const struct reconcile *r, const char *environment);
+/* What must be there for any packet to be judged at all. NULL: all of it is. */
+const char *why_not_in_force(const struct ruleset *observed);
+/* apply --boot. */
+int command_boot(const struct options *options);
 
 /* ---- progress.c: where a long command is, on a terminal; nothing elsewhere ---- */
 

@@ -9,7 +9,7 @@
 
 #include "cmd.h"
 
-static int report_changes(const struct options *options, const struct reconcile *r, const char *environment)
+int report_changes(const struct options *options, const struct reconcile *r, const char *environment)
 {
 	struct report_style style = output_style(options);
 	struct report_changes report = {.environment = environment,
@@ -68,7 +68,7 @@ int command_plan(const struct options *options)
 
 int command_apply(const struct options *options)
 {
-	return run(options, !options->dry_run);
+	return options->boot ? command_boot(options) : run(options, !options->dry_run);
 }
 
 int command_remove(const struct options *options)
@@ -86,8 +86,7 @@ int command_remove(const struct options *options)
 
 /* --- status --- */
 
-/* What must be there for any packet to be judged at all. NULL: all of it is. */
-static const char *why_not_in_force(const struct ruleset *observed)
+const char *why_not_in_force(const struct ruleset *observed)
 {
 	static const char *const hooks[] = {"prerouting", "input", "forward"};
 

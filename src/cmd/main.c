@@ -20,12 +20,17 @@ static const struct command commands[] = {
 		"apply would do and the policy line behind each change. The exit status is 1 where\n"
 		"there is something to change.\n",
 		"dflyguard plan\ndflyguard --environment staging --format json plan"},
-	{"apply", OPTION_DRY_RUN, command_apply, "make the kernel match the policy, in one transaction",
+	{"apply", OPTION_DRY_RUN | OPTION_BOOT, command_apply, "make the kernel match the policy, in one transaction",
 		"Commits what differs as one transaction, which the kernel takes as a whole or not\n"
 		"at all, and only if nobody else changed the ruleset since it was read. Then reads\n"
 		"the table back: success means that nothing differs. Where nothing differs before,\n"
-		"nothing is sent. Other tables are never touched.\n",
-		"dflyguard apply\ndflyguard apply --dry-run"},
+		"nothing is sent. Other tables are never touched.\n"
+		"\n"
+		"With --boot, for the unit that runs before the network is up, a policy that cannot\n"
+		"be used does not leave the ports open: the one that was in force last is put in\n"
+		"force again (exit status 0, and a warning); where there is none, the guarded ports\n"
+		"are closed to all but this host (exit status 1), unless --on-failure=open.\n",
+		"dflyguard apply\ndflyguard apply --dry-run\ndflyguard apply --boot --dry-run"},
 	{"status", 0, command_status, "what is in force: since when, counters, top refused sources",
 		"Says whether the firewall is in force, for which environment and since when, and\n"
 		"how many packets it refused, by reason and from which sources: the ten that were\n"
@@ -58,6 +63,8 @@ enum {
 	OPTION_FORMAT,
 	OPTION_COLOR,
 	OPTION_DRY,
+	OPTION_AT_BOOT,
+	OPTION_ON_FAILURE,
 	OPTION_EXPORT_TO,
 	OPTION_LOG_FOLLOW,
 	OPTION_LOG_COUNT,
@@ -76,6 +83,9 @@ static const struct {
 		"which environment of it (else DFLYGUARD_ENVIRONMENT, else its default)"},
 	{"format", OPTION_FORMAT, "text|json", 0, "how to write the result (default text)"},
 	{"dry-run", OPTION_DRY, NULL, OPTION_DRY_RUN, "say what would be done, and do nothing"},
+	{"boot", OPTION_AT_BOOT, NULL, OPTION_BOOT, "where the policy is bad, the last one in force, or closed ports"},
+	{"on-failure", OPTION_ON_FAILURE, "HOW", OPTION_BOOT,
+		"with --boot and no policy at all: close (default) or open"},
 	{"to", OPTION_EXPORT_TO, "nft", OPTION_TO, "the language to write"},
 	{"follow", OPTION_LOG_FOLLOW, NULL, OPTION_FOLLOW, "go on until interrupted"},
 	{"count", OPTION_LOG_COUNT, "N", OPTION_COUNT, "end after N packets (default 10, with --follow no end)"},
@@ -283,6 +293,18 @@ static int take_option(int value, struct options *options, bool *help, unsigned 
 		options->dry_run = true;
 		*bits |= OPTION_DRY_RUN;
 		return -1;
+	case OPTION_AT_BOOT:
+		options->boot = true;
+		*bits |= OPTION_BOOT;
+		return -1;
+	case OPTION_ON_FAILURE:
+		*bits |= OPTION_BOOT;
+		options->failure_given = true;
+		options->failure_open = strcmp(optarg, "open") == 0;
+		if (!options->failure_open && strcmp(optarg, "close") != 0)
+			return usage(options, "--on-failure=close, or --on-failure=open",
+				"--on-failure does not know '%s'", optarg);
+		return -1;
 	case OPTION_EXPORT_TO:
 		options->to = optarg;
 		*bits |= OPTION_TO;
@@ -375,6 +397,9 @@ static int parse(int argc, char **argv, struct options *options)
 		if (bits & option_table[i].bit & ~options->command->options)
 			return usage(options, "`dflyguard COMMAND --help` lists what a command takes",
 				"this command does not take --%s", option_table[i].name);
+	if (options->failure_given && !options->boot)
+		return usage(options, "dflyguard apply --boot --on-failure=open", "%s",
+			"--on-failure is for apply --boot: without it a bad policy changes nothing");
 	return -1;
 }
 

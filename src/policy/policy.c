@@ -174,7 +174,7 @@ static struct policy *policy_new(const char *path)
 
 	policy->path = mem_string(path);
 	policy->service = (struct service){
-		.port = 6379,
+		.port = POLICY_DEFAULT_PORT,
 		.flagfile = mem_string("/etc/dragonfly/dragonfly.conf"),
 		.unit = mem_string("dragonfly.service"),
 		.conntrack_label = 100,
@@ -183,9 +183,9 @@ static struct policy *policy_new(const char *path)
 	return policy;
 }
 
-/* Takes the source's text, whatever comes of it. */
-static int policy_read(
-	const char *path, struct source *source, struct policy **ret, struct diagnostics *diagnostics, struct err *err)
+/* Takes the source's text, whatever comes of it. `salvaged` (may be NULL) hears of the service section, good or bad. */
+static int policy_read(const char *path, struct source *source, struct service *salvaged, struct policy **ret,
+	struct diagnostics *diagnostics, struct err *err)
 {
 	struct policy *policy = policy_new(path);
 	struct section top = {.kind = SECTION_TOP, .object = policy, .name = ""};
@@ -207,6 +207,8 @@ static int policy_read(
 	policy_parse(&reader);
 	text_done(&reader.clean);
 	policy_check(&reader);
+	if (salvaged)
+		*salvaged = policy->service;
 	if (reader.mistake_count == 0) {
 		*ret = TAKE_PTR(reader.policy);
 		return 0;
@@ -224,7 +226,7 @@ int policy_load(const char *path, struct policy **ret, struct diagnostics *diagn
 	_cleanup_(source_done) struct source source = {.name = path};
 	int r = source_open(&source, path, POLICY_MAX_TEXT, err);
 
-	return r < 0 ? r : policy_read(path, &source, ret, diagnostics, err);
+	return r < 0 ? r : policy_read(path, &source, NULL, ret, diagnostics, err);
 }
 
 int policy_load_text(const char *name, const char *text, size_t length, struct policy **ret,
@@ -237,7 +239,30 @@ int policy_load_text(const char *name, const char *text, size_t length, struct p
 			"'%s' is too large: a policy may have %u MiB, all files together", name,
 			POLICY_MAX_TEXT / 1024 / 1024);
 	source.text = mem_stringn(text, length);
-	return policy_read(name, &source, ret, diagnostics, err);
+	return policy_read(name, &source, NULL, ret, diagnostics, err);
+}
+
+size_t policy_salvage_ports(const char *path, uint16_t ports[POLICY_PORTS])
+{
+	_cleanup_(source_done) struct source source = {.name = path};
+	struct diagnostics diagnostics = {0};
+	struct service service = {0};
+	struct policy *policy = NULL;
+	size_t count = 0;
+
+	if (source_open(&source, path, POLICY_MAX_TEXT, NULL) < 0)
+		return 0;
+	policy_read(path, &source, &service, &policy, &diagnostics, NULL);
+	policy_free(policy);
+	diagnostics_done(&diagnostics);
+	/* What the service section owns is gone; its numbers are ours. */
+	const uint16_t named[POLICY_PORTS] = {
+		service.port, service.tls_port, service.admin_port, service.memcached_port};
+
+	for (size_t i = 0; i < POLICY_PORTS; i++)
+		if (named[i])
+			ports[count++] = named[i];
+	return count;
 }
 
 static void source_list_done(struct source_list *list)

@@ -391,6 +391,21 @@ struct ruleset *ruleset_compile(const struct policy *policy, const struct enviro
 	return c.ruleset;
 }
 
+void ruleset_guard_also(struct ruleset *ruleset, uint16_t port)
+{
+	for (size_t i = 0; i < ruleset->set_count; i++) {
+		struct set *set = &ruleset->sets[i];
+
+		if (strcmp(set->name, "services") == 0) {
+			set_add_target(
+				set, (struct interval){{0, port}, {0, port}, set->origin}, VERDICT_GOTO, "plaintext");
+		} else if (strcmp(set->name, "guarded_ports") == 0) {
+			add_port(set, port, set->origin);
+			intervals_merge(&set->elements, NULL, NULL);
+		}
+	}
+}
+
 const char *set_source_list(const char *name, size_t *length)
 {
 	static const char *const lists[] = {"clients", "admins", "memcached_clients"};

@@ -157,6 +157,12 @@ static const struct {
 	{"plan --dry-run", NULL, 2, "", "dflyguard: this command does not take --dry-run\n..."},
 	{"apply --to nft", NULL, 2, "", "dflyguard: this command does not take --to\n..."},
 	{"--to nft --dry-run check", NULL, 2, "", "dflyguard: this command does not take --dry-run\n..."},
+	{"plan --boot", NULL, 2, "", "dflyguard: this command does not take --boot\n..."},
+	{"apply --on-failure=open", NULL, 2, "",
+		"dflyguard: --on-failure is for apply --boot: without it a bad policy changes nothing\n..."},
+	{"apply --boot --on-failure panic", NULL, 2, "",
+		"dflyguard: --on-failure does not know 'panic'\n"
+		"  to mend it: --on-failure=close, or --on-failure=open\n"},
 	{"export", NULL, 2, "", "dflyguard: export needs --to\n  to mend it: dflyguard export --to nft\n"},
 	{"export --to rust", NULL, 2, "",
 		"dflyguard: cannot export to 'rust'\n  to mend it: dflyguard export --to nft\n"},
