@@ -7,6 +7,8 @@ SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/dflyguard
 SYSCONFDIR ?= /etc
+# Where systemd looks for units; its pkg-config file tells, where there is one.
+SYSTEMDUNITDIR ?= $(or $(shell $(PKG_CONFIG) --variable=systemdsystemunitdir systemd 2>/dev/null),/lib/systemd/system)
 BUILD ?= build
 
 CC ?= gcc
@@ -39,6 +41,8 @@ OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 MAIN := $(BUILD)/cmd/main.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+UNITS := $(notdir $(wildcard systemd/*.service systemd/*.timer))
 
 .DELETE_ON_ERROR:
 .PHONY: all run test test-long bench analyze format format-check layers install uninstall clean setup setup-run setup-test
@@ -114,9 +118,15 @@ install: all
 	install -m 0644 README.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
 	install -m 0644 policies/*.conf $(DESTDIR)$(DOCDIR)/policies
 	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/dflyguard
+	install -d -m 0755 $(DESTDIR)$(SYSTEMDUNITDIR)
+	for unit in $(UNITS); do \
+		sed 's|/usr/sbin/dflyguard|$(SBINDIR)/dflyguard|; s|/etc/dflyguard|$(SYSCONFDIR)/dflyguard|' systemd/$$unit \
+			>$(DESTDIR)$(SYSTEMDUNITDIR)/$$unit && chmod 0644 $(DESTDIR)$(SYSTEMDUNITDIR)/$$unit || exit; \
+	done
 
 uninstall:
 	rm -rf $(DESTDIR)$(SBINDIR)/dflyguard $(DESTDIR)$(MANDIR)/man8/dflyguard.8 $(DESTDIR)$(DOCDIR)
+	rm -f $(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(UNITS))
 
 clean:
 	rm -rf $(BUILD)
