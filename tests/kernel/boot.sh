@@ -3,8 +3,8 @@
 # With the one capability that the unit leaves.
 . "$(dirname "$0")/../lib/guard.sh"
 network
-export STATE_DIRECTORY=$work/state
-mkdir "$STATE_DIRECTORY"
+export STATE_DIRECTORY=$work/state RUNTIME_DIRECTORY=$work/run
+mkdir "$STATE_DIRECTORY" "$RUNTIME_DIRECTORY"
 kept=$STATE_DIRECTORY/current
 
 # 7000 is a port that no policy here names but the last ones.
@@ -28,14 +28,14 @@ bad() { # its service section can be read
 }
 remember() { # remember ENVIRONMENT: the policy file, as the one that was in force last
 	{
-		printf '# dflyguard\n# environment %s\n# applied 2026-11-23T11:20:00Z\n#\n' "$1"
+		kept_head "$1"
 		cat "$policy_file"
 	} >"$kept"
 }
-# As the unit runs it, for an ordinary user as far as that can be: one capability, and nothing to gain another by.
+# As the unit runs it: one capability, nothing to gain another by, and systemd's variables.
 boot() { # boot [OPTION...]
 	setpriv --bounding-set=-all,+net_admin --inh-caps=-all --no-new-privs \
-		"$dflyguard" --policy "$policy_file" "$@" apply --boot
+		sh -c 'SYSTEMD_EXEC_PID=$$ exec "$@"' sh "$dflyguard" --policy "$policy_file" "$@" apply --boot
 }
 fresh() { # as after a reboot
 	rm -f "$kept" "$policy_file"
@@ -75,8 +75,7 @@ untouched() { # untouched PORT...
 
 good_policy() {
 	fresh
-	# Not asked: neither a broken one nor one that says something else.
-	echo 'environment' >"$kept"
+	remember staging
 	expect_exit 0 boot
 	expect_equal "what is said on stderr" "" "$(cat "$errors")"
 	open_to_clients
@@ -159,7 +158,8 @@ t "a bad policy, and none before: the ports that it names are closed, exit 1, ot
 ports_of_both() {
 	fresh
 	# A last policy that cannot be used either still tells of ports, and so does a torn one.
-	printf '# environment gone\nservice { port = 7000 tls_port = 6380 }\nenvironment x { tls = optional clients = {} }\n' >"$kept"
+	kept_head gone >"$kept"
+	printf 'service { port = 7000 tls_port = 6380 }\nenvironment x { tls = optional clients = {} }\n' >>"$kept"
 	printf 'service { port = 6379 tls_port = 6381\nenvironment production { clients = {"10.0.0.0/33' >"$policy_file"
 	expect_exit 1 boot
 	expect_text "$errors" "there is no environment 'gone'" 'this host: 6379, 6380, 6381, 7000$'
@@ -209,6 +209,7 @@ t "--on-failure=open: nothing is changed, exit 2; but the last policy goes befor
 in_force_already() {
 	fresh
 	apply
+	rm -f "$kept"
 	bad
 	local before
 	before=$(generation)

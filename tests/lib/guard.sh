@@ -107,3 +107,8 @@ watched_begin() {
 	done
 	return 1
 }
+
+kept_head() { # kept_head ENVIRONMENT: what stands in front of a policy that is kept as the one in force last
+	printf '# dflyguard state 1\n# environment %s\n# applied 2026-11-23T11:20:00Z\n# path /etc/dflyguard/policy.conf\n' "$1"
+	printf '# fingerprint 0123456789abcdef\n# digest 0123456789abcdef\n#\n'
+}

@@ -24,6 +24,7 @@ system_prepare() {
 	rm -rf "${system_base:?}"
 	mkdir -p "$system_base"/{changes,result}
 	make -s -C "$root" install DESTDIR="$system_base/changes" SYSTEMDUNITDIR=/etc/systemd/system >&2 || return
+	install -m 0755 "${dflyguard:?}" "$system_base/changes/usr/sbin/dflyguard"
 	mkdir -p "$system_base/changes/etc/default"
 }
 

@@ -61,7 +61,7 @@ called() { # the commands and options of Exec lines exist
 			wrong "there is no command '${arguments[1]}', which a unit calls"
 		[[ $line = *--boot* ]] || continue
 		expect_exit 0 "$dflyguard" apply --boot --help
-	done < <(sed -n '/^Exec[A-Za-z]*=/p' systemd/*.service)
+	done < <(grep -hE '^Exec[A-Za-z]*=.*/dflyguard ' systemd/*.service)
 	[ $count -ge 4 ] || wrong "only $count Exec lines were found"
 }
 t "what the units call is what the program has" called
@@ -85,7 +85,7 @@ booted() { # booted POLICY: or skip the case; $system is what may be changed bef
 kept() { # kept ENVIRONMENT POLICY: as the policy in force before the reboot
 	mkdir -p "$system/var/lib/dflyguard"
 	chmod 700 "$system/var/lib/dflyguard"
-	printf '# dflyguard\n# environment %s\n#\n%s\n' "$1" "$2" >"$system/var/lib/dflyguard/current"
+	{ kept_head "$1"; echo "$2"; } >"$system/var/lib/dflyguard/current"
 }
 run_system() { # run_system UNIT...: the scenario from standard input
 	system_run "$@" || wrong "the system did not end well"
@@ -171,21 +171,46 @@ last_at_boot() {
 }
 t "a bad policy and one before: that one, with its environment, and the unit is active" last_at_boot
 
-watchdog() { # audit by its timer, and watch, where they are built
-	local command
-	for command in audit watch; do
-		"$dflyguard" $command --help >/dev/null 2>&1 || { skip "dflyguard has no '$command' yet"; return; }
-	done
+# What `apply` keeps, under the restrictions of the unit, is what the next boot finds.
+kept_by_unit() {
 	booted "$good_policy" || return 0
-	run_system dflyguard.service dflyguard-audit.timer dflyguard-watch.service <<-'END'
-		systemctl start dflyguard-audit.service; echo "audit $?"
-		systemctl is-active dflyguard-audit.timer dflyguard-watch.service
+	run_system dflyguard.service <<-END
 		nft delete table inet dflyguard
-		systemctl start dflyguard-audit.service; echo "audit $?"
-		systemctl is-failed dflyguard-audit.service
-		systemctl show -P NRestarts dflyguard-watch.service
+		rm -rf /run/dflyguard # as a reboot does
+		echo '$bad_policy' >/etc/dflyguard/policy.conf
+		systemctl restart dflyguard.service
+		$show
 	END
-	expect_equal "what happened" "audit 0 active active audit 1 failed 0" "$(grep -vE '^(Job|See)' "$out" | paste -sd' ')"
+	expect_text "$out" '^success 0 active' 'environment +production'
 }
-t "the timer is active, audit fails on drift, watch is ready and stays" watchdog
+# Where apply keeps what is in force.
+if "$dflyguard" rollback --help >/dev/null 2>&1; then
+	t "what a unit put in force is what it finds after a reboot with a bad policy" kept_by_unit
+fi
+
+watchdog() {
+	booted "$good_policy" || return 0
+	mkdir -p "$system/var/lib/prometheus/node-exporter"
+	echo 'WATCH_OPTIONS="--heal --events --metrics /var/lib/prometheus/node-exporter/dflyguard.prom"' >"$system/etc/default/dflyguard"
+	run_system dflyguard.service dflyguard-audit.timer dflyguard-watch.service <<-'END'
+		wait_for() { for _ in $(seq 250); do "$@" >/dev/null && return; sleep 0.02; done; echo "in vain: $*"; }
+		wait_for systemctl is-active dflyguard-watch.service
+		systemctl is-active dflyguard-audit.timer
+		systemctl start dflyguard-audit.service; echo "audit $?"
+		systemctl reload dflyguard-watch.service; echo "reload $?"
+		nft delete table inet dflyguard
+		wait_for dflyguard status -q && echo healed
+		wait_for test -s /var/lib/prometheus/node-exporter/dflyguard.prom && echo measured
+		systemctl stop dflyguard-watch.service
+		systemctl show -P Result -P NRestarts dflyguard-watch.service | paste -sd" "
+		nft delete table inet dflyguard
+		systemctl start dflyguard-audit.service 2>/dev/null; echo "audit $?"
+		systemctl is-failed dflyguard-audit.service
+	END
+	expect_equal "what happened" "active audit 0 reload 0 healed measured success 0 audit 1 failed" "$(paste -sd' ' "$out")"
+}
+# Both are parts of their own.
+if "$dflyguard" audit --help >/dev/null 2>&1 && "$dflyguard" watch --help >/dev/null 2>&1; then
+	t "the timer is active, audit fails on drift, watch is ready, heals, and ends well" watchdog
+fi
 finish
