@@ -49,8 +49,8 @@ static bool load(const struct options *options, const char *path, const char *na
 	return environment;
 }
 
-/* The exit status; NOT_PUT where the kernel refused this ruleset, which is told. What keeps us from talking with the
- * kernel at all would meet any other ruleset, too. */
+/* The exit status; NOT_PUT where the kernel refused this ruleset, which is told. Where the kernel cannot even be read
+ * any other ruleset would fare the same. */
 static int put(const struct options *options, const struct policy *policy, const struct environment *environment,
 	struct ruleset *expected)
 {
@@ -65,7 +65,7 @@ static int put(const struct options *options, const struct policy *policy, const
 	progress_end(&progress);
 	if (status == 0) {
 		status = report_changes(options, &r, environment->name);
-	} else if (err.stage == ERR_COMMIT) {
+	} else if (r.before.ruleset || r.first.ruleset) {
 		tell(options, &err, NULL);
 		status = NOT_PUT;
 	} else {

@@ -243,7 +243,52 @@ dry_run() {
 }
 t "--dry-run tells which it would be, and JSON stays one object" dry_run
 
-# A policy that is good and that the kernel refuses: as where a module is missing that it alone needs.
+# Root of a user namespace may not raise the socket's buffer, and a transaction is one message: a good policy that is not
+# taken, as where it needs what the kernel lacks.
+refused_by_kernel() {
+	local inner=(unshare --user --map-root-user --net)
+	"${inner[@]}" true 2>/dev/null || { skip "no user namespaces inside this one"; return; }
+	fresh
+	remember production
+	{
+		echo 'default_environment = big service { port = 7001 } environment big { tls = off clients = {'
+		awk 'BEGIN { for (i = 0; i < 300000; i++) printf "\"10.%d.%d.%d\",\n", i / 32768, i / 128 % 256, i % 128 * 2 }'
+		echo '} }'
+	} >"$policy_file"
+	cat >"$work/inner" <<-'END'
+		"$1" --policy "$2" apply --boot
+		echo "exit $?"
+		nft list set inet dflyguard guarded_ports
+	END
+	"${inner[@]}" sh "$work/inner" "$dflyguard" "$policy_file" >"$work/inner.log" 2>&1
+	if grep -q 'Applied.*environment big' "$work/inner.log"; then
+		skip "net.core.wmem_max is so large that nothing is refused"
+		return
+	fi
+	expect_text "$work/inner.log" 'net.core.wmem_max' 'in force last is in force, environment production' '^exit 0' '6379-6380'
+	rm "$kept"
+	"${inner[@]}" sh "$work/inner" "$dflyguard" "$policy_file" >"$work/inner.log" 2>&1
+	expect_text "$work/inner.log" 'net.core.wmem_max' 'these ports are closed .*: 7001' '^exit 1' 'elements = \{ 7001 \}'
+}
+t "a good policy that the kernel does not take: the last one, or closed ports" refused_by_kernel
+
+owned() { # somebody else owns the table: no ruleset is taken
+	fresh
+	remember production
+	coproc OWNER { exec nft -i; } 2>/dev/null
+	echo 'add table inet dflyguard { flags owner; }' >&"${OWNER[1]}"
+	if wait_until 3 nft list table inet dflyguard && nft list table inet dflyguard | grep -q 'flags owner'; then
+		expect_exit 2 boot
+		expect_text "$errors" 'owner'
+	else
+		skip "this kernel has no tables with an owner"
+	fi
+	# Where nft reads no more it ends, and the table goes with it.
+	kill "$OWNER_PID"
+	wait_until 5 sh -c '! nft list table inet dflyguard'
+}
+t "a table that another process owns: exit 2, and why" owned
+
 no_kernel() {
 	fresh
 	remember production
