@@ -7,7 +7,7 @@ system_base=$work/system # its parts: changes (the upper layer), result (what a 
 
 # Fails, and says why, where no such systemd can run.
 system_possible() {
-	local mounted own
+	local mounted own why
 	[ -x /lib/systemd/systemd ] || { echo "systemd is not installed"; return 1; }
 	mounted=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 	own=$(sed -n 's/^0:://p' /proc/self/cgroup)
@@ -17,6 +17,17 @@ system_possible() {
 	mkdir "$system_group" 2>/dev/null ||
 		{ echo "no systemd runs here: control groups cannot be made below ${system_group%/*}"; return 1; }
 	rmdir "$system_group"
+	# What system_boot needs, without the systemd: that one has to work, then.
+	why=$(unshare --mount --pid --fork --net --uts --ipc --cgroup --kill-child sh -ec '
+		mount --make-rprivate /
+		mount -t tmpfs tmpfs "$1"
+		mkdir "$1/upper" "$1/work" "$1/tree"
+		mount -t overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" overlay "$1/tree"
+		mount -t proc proc "$1/tree/proc"
+		mount -t sysfs sysfs "$1/tree/sys"
+		mount -t cgroup2 cgroup2 "$1/tree/sys/fs/cgroup"
+		mount -t devpts -o newinstance devpts "$1/tree/dev"' sh /mnt 2>&1) ||
+		{ echo "no systemd runs here: ${why##*$'\n'}"; return 1; }
 }
 
 # system_prepare: a fresh copy, to be changed in $system_base/changes before system_run. Units are enabled as a user does.
