@@ -135,7 +135,10 @@ enum update {
 enum meter {
 	METER_NONE,	   /* nothing: go on */
 	METER_COUNTER,	   /* packets and bytes: go on */
-	METER_CONNECTIONS, /* the connections that are open: go on if there are more than `meter_limit` */
+	METER_CONNECTIONS, /* the connections that are open: go on if there are more than `meter_limit`. Never in a set
+			      of ours: the kernel, when it drops a rule that updates such a set, gives up a use of
+			      connection tracking that is another's (seen on 6.18), until nobody's connections are
+			      tracked any more. See term.connections */
 	METER_RATE,	   /* updates a second: go on if there are more than `meter_limit`, and `meter_burst` at once */
 };
 
@@ -147,7 +150,9 @@ struct term {
 	enum verdict verdict;
 	enum key key;
 	enum update update;
-	struct value value; /* host order; LAYOUT_STRING: up to 16 bytes, the first in the highest byte of `hi` */
+	uint32_t connections; /* TERM_UPDATE: not 0 = go on if the element has more than so many open connections. The
+				 element keeps the number that it began with, so another number needs another set */
+	struct value value;   /* host order; LAYOUT_STRING: up to 16 bytes, the first in the highest byte of `hi` */
 	struct value mask;
 	char *name;
 };

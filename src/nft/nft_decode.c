@@ -644,6 +644,28 @@ static size_t decode_key(const struct expression *list, size_t count, struct ter
 	return value_compare(term->mask, value_zero()) ? 2 : 0;
 }
 
+/* What is kept with each element of a dynamic set: an expression inside another, or inside a set. */
+static bool decode_inner(const struct nlattr *nest, struct expression *ret)
+{
+	const struct nlattr *table[NFTA_EXPR_MAX + 1];
+
+	if (!netlink_nest(nest, table, ARRAY_SIZE(table)) || !table[NFTA_EXPR_NAME] || !table[NFTA_EXPR_DATA] ||
+		!netlink_nest(table[NFTA_EXPR_DATA], ret->table, EXPRESSION_ATTRIBUTES))
+		return false;
+	ret->name = netlink_string(table[NFTA_EXPR_NAME]);
+	return ret->name;
+}
+
+static bool decode_connlimit(const struct expression *expression, uint32_t *ret_limit)
+{
+	uint32_t flags;
+
+	return is_named(expression, "connlimit") &&
+	       has_only(expression, BIT(NFTA_CONNLIMIT_COUNT) | BIT(NFTA_CONNLIMIT_FLAGS)) &&
+	       number(expression, NFTA_CONNLIMIT_COUNT, ret_limit) &&
+	       number(expression, NFTA_CONNLIMIT_FLAGS, &flags) && flags == NFT_CONNLIMIT_F_INV;
+}
+
 static bool decode_dynset(const struct expression *expression, struct term *term, const char **ret_name)
 {
 	uint32_t operation;
@@ -653,7 +675,7 @@ static bool decode_dynset(const struct expression *expression, struct term *term
 	if (!is_named(expression, "dynset") ||
 		!has_only(expression, BIT(NFTA_DYNSET_SET_NAME) | BIT(NFTA_DYNSET_SET_ID) | BIT(NFTA_DYNSET_OP) |
 					      BIT(NFTA_DYNSET_SREG_KEY) | BIT(NFTA_DYNSET_TIMEOUT) |
-					      BIT(NFTA_DYNSET_PAD) | BIT(NFTA_DYNSET_FLAGS)) ||
+					      BIT(NFTA_DYNSET_PAD) | BIT(NFTA_DYNSET_FLAGS) | BIT(NFTA_DYNSET_EXPR)) ||
 		!is_register(expression, NFTA_DYNSET_SREG_KEY) || !number(expression, NFTA_DYNSET_OP, &operation))
 		return false;
 	if ((expression->table[NFTA_DYNSET_FLAGS] && !number(expression, NFTA_DYNSET_FLAGS, &flags)) ||
@@ -661,6 +683,14 @@ static bool decode_dynset(const struct expression *expression, struct term *term
 			!netlink_u64(expression->table[NFTA_DYNSET_TIMEOUT], &timeout)) ||
 		flags || timeout)
 		return false;
+	if (expression->table[NFTA_DYNSET_EXPR]) {
+		struct expression inner = {0};
+
+		/* No limit at all is written without one. */
+		if (!decode_inner(expression->table[NFTA_DYNSET_EXPR], &inner) ||
+			!decode_connlimit(&inner, &term->connections) || term->connections == 0)
+			return false;
+	}
 	*ret_name = netlink_string(expression->table[NFTA_DYNSET_SET_NAME]);
 	term->kind = TERM_UPDATE;
 	switch (operation) {
@@ -976,18 +1006,12 @@ static bool decode_description(const struct nlattr *nest, uint32_t *ret_size)
 
 static bool decode_meter(struct set *set, const struct nlattr *nest)
 {
-	const struct nlattr *table[NFTA_EXPR_MAX + 1];
 	struct expression expression = {0};
 	uint64_t rate;
-	uint32_t flags;
 
 	if (!nest)
 		return true;
-	if (!netlink_nest(nest, table, ARRAY_SIZE(table)) || !table[NFTA_EXPR_NAME] || !table[NFTA_EXPR_DATA] ||
-		!netlink_nest(table[NFTA_EXPR_DATA], expression.table, EXPRESSION_ATTRIBUTES))
-		return false;
-	expression.name = netlink_string(table[NFTA_EXPR_NAME]);
-	if (!expression.name)
+	if (!decode_inner(nest, &expression))
 		return false;
 	if (is_named(&expression, "counter")) {
 		set->meter = METER_COUNTER;
@@ -996,9 +1020,7 @@ static bool decode_meter(struct set *set, const struct nlattr *nest)
 	}
 	if (is_named(&expression, "connlimit")) {
 		set->meter = METER_CONNECTIONS;
-		return has_only(&expression, BIT(NFTA_CONNLIMIT_COUNT) | BIT(NFTA_CONNLIMIT_FLAGS)) &&
-		       number(&expression, NFTA_CONNLIMIT_COUNT, &set->meter_limit) &&
-		       number(&expression, NFTA_CONNLIMIT_FLAGS, &flags) && flags == NFT_CONNLIMIT_F_INV;
+		return decode_connlimit(&expression, &set->meter_limit);
 	}
 	set->meter = METER_RATE;
 	if (!decode_limit(&expression, NFT_LIMIT_F_INV, &rate, &set->meter_burst) || rate > UINT32_MAX)

@@ -323,12 +323,27 @@ static void print_ports(const struct report_style *style, const struct ruleset *
 	fputc('\n', style->stream);
 }
 
-/* The limit that a dynamic set keeps, or 0. */
-static uint32_t meter_limit(const struct ruleset *observed, const char *name, enum meter meter)
+/* The rate that a dynamic set keeps, or 0. */
+static uint32_t meter_rate(const struct ruleset *observed, const char *name)
 {
 	const struct set *set = ruleset_set(observed, name);
 
-	return set && !set->opaque && set->meter == meter ? set->meter_limit : 0;
+	return set && !set->opaque && set->meter == METER_RATE ? set->meter_limit : 0;
+}
+
+/* The term that limits the open connections of IPv6 sources. */
+static const struct term *find_connections(const struct ruleset *observed)
+{
+	for (size_t c = 0; c < observed->chain_count; c++)
+		for (size_t r = 0; r < observed->chains[c].rule_count; r++) {
+			const struct rule *rule = &observed->chains[c].rules[r];
+
+			for (size_t t = 0; t < rule->term_count; t++)
+				if (rule->terms[t].kind == TERM_UPDATE && rule->terms[t].connections &&
+					rule->terms[t].selector == SELECT_IP6_SADDR)
+					return &rule->terms[t];
+		}
+	return NULL;
 }
 
 /* The first term of this kind in any rule, and the rule that it is in; NULL where there is none. `name` may be NULL. */
@@ -351,10 +366,11 @@ static const struct term *find_term(
 
 static void print_limits(const struct report_style *style, const struct ruleset *observed)
 {
-	uint32_t open = meter_limit(observed, "connections_v4", METER_CONNECTIONS);
-	uint32_t rate = meter_limit(observed, "new_connections_v4", METER_RATE);
+	const struct term *connections = find_connections(observed);
+	uint32_t open = connections ? connections->connections : 0;
+	uint32_t rate = meter_rate(observed, "new_connections_v4");
 	const struct term *update =
-		find_term(observed, TERM_UPDATE, open ? "connections_v6" : "new_connections_v6", NULL);
+		connections ? connections : find_term(observed, TERM_UPDATE, "new_connections_v6", NULL);
 	char number[32];
 
 	fputs("  limits     ", style->stream);

@@ -246,7 +246,7 @@ bool term_equal(const struct term *a, const struct term *b)
 		return value_compare(a->value, b->value) == 0 && value_compare(a->mask, b->mask) == 0 &&
 		       same_string(a->name, b->name);
 	case TERM_UPDATE:
-		return same_element(a, b) && a->update == b->update;
+		return same_element(a, b) && a->update == b->update && a->connections == b->connections;
 	case TERM_KNOWN:
 		return same_element(a, b);
 	}
