@@ -10,8 +10,9 @@ build=${BUILD:-$root/build}
 case $build in /*) ;; *) build=$root/$build ;; esac
 dflyguard=${DFLYGUARD:-$build/dflyguard}
 netprobe=$build/tests/kernel/netprobe
+segments=$build/tests/kernel/segments
 nftgen=$build/tests/kernel/nftgen
-for needed in "$dflyguard" "$netprobe" "$nftgen"; do
+for needed in "$dflyguard" "$netprobe" "$segments" "$nftgen"; do
 	[ -x "$needed" ] || { echo "$needed is missing: make build-kernel-tests" >&2; exit 2; }
 done
 # shellcheck source=tests/lib/namespace.sh
