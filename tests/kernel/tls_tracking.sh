@@ -89,11 +89,11 @@ full() { # as many silent connections as the set holds
 	used=$(grep -c expires "$work/set")
 	awk -v count=$((size - used)) 'BEGIN {
 		print "add element inet dflyguard unjudged_v4 {"
-		for (i = 0; i < count; i++) print "10.99.0.1 . " i ","
+		for (i = 0; i < count; i++) print "10.99.0.1 . 1 . " i ","
 		print "}"
 	}' >"$work/fill"
 	expect_exit 0 nft -f "$work/fill"
-	expect_exit 1 nft 'add element inet dflyguard unjudged_v4 { 10.99.0.2 . 1 }'
+	expect_exit 1 nft 'add element inet dflyguard unjudged_v4 { 10.99.0.2 . 1 . 1 }'
 	{
 		try passes 9999 "tls tls-large" "allowed,10.20.0.5"
 		try passes 6380 "tls tls-large" "allowed,10.20.0.5"
