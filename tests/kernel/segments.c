@@ -16,6 +16,8 @@
  * forged FROM TEXT the same, with a wrong checksum
  * keepalive        an ACK for the byte before the first
  * garbage          the same with one byte in it, as some systems do
+ * old-ack N        an ACK with the number of N bytes before the first
+ * old-hello N      the first 100 bytes of a ClientHello, N bytes before the first byte
  * fin              the end, before the first byte
  * flags NUMBER     one segment with these flags, such as 0x03 for SYN|FIN
  * answer COUNT     waits until so many bytes have come back
@@ -233,6 +235,12 @@ static int perform(char **step, int count)
 		while (!was_reset)
 			if (!receive(deadline))
 				die(1, "no reset came; %zu bytes did", answered);
+	} else if (count >= 2 && strcmp(verb, "old-ack") == 0) {
+		send_segment(TH_ACK, first - (uint32_t)number(step[1]), NULL, 0, false);
+		words = 2;
+	} else if (count >= 2 && strcmp(verb, "old-hello") == 0) {
+		send_segment(TH_ACK | TH_PUSH, first - (uint32_t)number(step[1]), hello, 100, false);
+		words = 2;
 	} else if (count >= 2 && strcmp(verb, "flags") == 0) {
 		send_segment((uint8_t)number(step[1]), first - 1, NULL, 0, false);
 		words = 2;

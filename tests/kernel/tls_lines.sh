@@ -43,7 +43,8 @@ tls_and_plaintext() { # tls_and_plaintext NAME: all connections meet the same li
 	expect_equal refused_plaintext $((counted + refused)) "$(counted refused_plaintext)"
 	expect_equal "the plaintexts that servers heard" "$before" "$(plaintext_heard)"
 	lost=$(inside allowed nft list counter inet line lost | sed -n 's/.*packets \([0-9]*\) .*/\1/p')
-	[ "$lost" -ge "$(wc -l <"$work/probes")" ] || wrong "only $lost segments were lost"
+	# Two probes, of IPv4 and IPv6, may have the same port, and the line knows them by that.
+	[ "$lost" -ge $(($(wc -l <"$work/probes") - 4)) ] || wrong "only $lost segments were lost"
 	inside allowed nft delete table inet line
 }
 line() { # line RULE [RULE]
@@ -129,6 +130,14 @@ t "plaintext after a SYN with a ClientHello, which the server does not take" sto
 	"${say[@]}" "${say[@]}" reset
 t "plaintext after a ClientHello with a wrong checksum, which the server does not take" stopped "${begin[@]}" \
 	forged 0 $'\x16\x03\x01\x3f\x3f\x01' "${say[@]}" "${say[@]}" reset
+# A ClientHello that the server throws away must clear nothing: the number of the first byte is what the server says.
+t "plaintext after a ClientHello before the first byte" stopped "${begin[@]}" old-hello 100 silence 50 \
+	"${say[@]}" "${say[@]}" reset
+t "the same, with an ACK that names its number first" stopped syn accept old-ack 100 old-hello 100 silence 50 ack \
+	"${say[@]}" "${say[@]}" reset
+t "plaintext after a ClientHello that begins with the SYN's number" stopped "${begin[@]}" old-hello 1 silence 50 \
+	"${say[@]}" "${say[@]}" reset
+t "plaintext after a SYN-ACK with a ClientHello" stopped "${begin[@]}" flags 0x12 "${say[@]}" "${say[@]}" reset
 t "plaintext after the end" stopped "${begin[@]}" fin "${say[@]}" "${say[@]}" silence 50
 
 unjudged() { # how many connections the table takes for silent ones
