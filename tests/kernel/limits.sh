@@ -124,11 +124,11 @@ again() { # the SYN comes again because its answer was lost
 t "a SYN that comes again counts once" again
 
 not_kept() { # what the gate refused holds no place
-	limits 'max_connections_per_source = 4'
-	for _ in 1 2 3; do
+	limits 'max_connections_per_source = 9'
+	for _ in 1 2 3 4; do
 		try cut 6380 "resp http byte" "$a4,10.20.0.5" | expect_traffic
 	done
-	opens connected 4 $a4 10.20.0.5 6379
+	opens connected 9 $a4 10.20.0.5 6379
 	opens reset 1 $a4 10.20.0.5 6379
 	closes_all
 }

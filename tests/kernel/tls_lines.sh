@@ -20,15 +20,16 @@ lost() {
 	inside allowed nft -f - <<-END
 		table inet line {
 			counter lost {}
-			set seen { type inet_service; size 65535; flags dynamic; }
-			set seen_in { type inet_service; size 65535; flags dynamic; }
+			set seen { type nf_proto . inet_service . inet_service; size 65535; flags dynamic; }
+			set seen_in { type nf_proto . inet_service . inet_service; size 65535; flags dynamic; }
 			chain out { type filter hook output priority 0; $1 }
 			chain in { type filter hook prerouting priority 0; ${2:-} }
 		}
 	END
 }
-once='tcp sport != @seen add @seen { tcp sport } counter name lost drop;'
-once_in='tcp dport != @seen_in add @seen_in { tcp dport } counter name lost drop;'
+connection='meta nfproto . tcp sport . tcp dport'
+once="$connection != @seen add @seen { $connection } counter name lost drop;"
+once_in="$connection != @seen_in add @seen_in { $connection } counter name lost drop;"
 tls_and_plaintext() { # tls_and_plaintext NAME: all connections meet the same line
 	local port counted before refused
 	counted=$(counted refused_plaintext)
