@@ -6,9 +6,9 @@
  * nothing and touches nothing but the stream that it was given.
  */
 
+#include "evaluate.h"
 #include "packet.h"
 #include "policy.h"
-#include "ruleset.h"
 
 #define REPORT_SCHEMA 1
 
@@ -68,6 +68,20 @@ struct report_refusal {
 	uint64_t lost;		     /* notices that were lost since the last one shown */
 };
 
+/* What explain tells. All pointers are borrowed. */
+struct report_explanation {
+	const char *environment;	/* NULL: not known */
+	const struct policy *policy;	/* NULL: there is none, and so no places */
+	const struct ruleset *ruleset;	/* that was asked */
+	const struct ruleset *expected; /* what the policy says it should be; NULL: there is no policy */
+	bool live;			/* it was read from the kernel */
+	const struct journey *journey;
+	bool any_address;  /* the destination is whatever address of this host */
+	enum port_use use; /* what the port is for at which it arrives */
+	const struct arrival *arrival;
+	const struct trace *trace;
+};
+
 /* A way to write. Chosen by its name. */
 struct renderer {
 	const char *name;
@@ -76,6 +90,7 @@ struct renderer {
 	void (*check)(const struct report_style *style, const struct report_check *report);
 	/* Also with `quiet`: it is what was asked for. Text is in local time. */
 	void (*refusal)(const struct report_style *style, const struct report_refusal *report);
+	void (*explanation)(const struct report_style *style, const struct report_explanation *report);
 	/* The errors of the command, as the result on stdout (JSON); the text renderer writes to style->stream, which
 	 * then is stderr. `diagnostics` may be NULL. `environment` may be NULL. */
 	void (*error)(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,

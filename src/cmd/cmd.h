@@ -22,10 +22,13 @@ struct options {
 	bool color;	  /* of stdout */
 	bool color_error; /* of stderr */
 	bool dry_run;
-	const char *to; /* export */
 	bool follow;	/* log, as the next two */
 	uint64_t count; /* 0: not given */
 	enum reason reason;
+	const char *to; /* export: the language. explain: the address */
+	/* explain */
+	const char *from, *port, *dnat, *via;
+	bool tls, plaintext, established, local, live;
 	const struct command *command;
 };
 
@@ -38,7 +41,14 @@ struct command {
 	const char *examples; /* lines for --help, or NULL */
 };
 
-enum option_bit { OPTION_DRY_RUN = 1, OPTION_TO = 2, OPTION_FOLLOW = 4, OPTION_COUNT = 8, OPTION_REASON = 16 };
+enum option_bit {
+	OPTION_DRY_RUN = 1,
+	OPTION_LANGUAGE = 2,
+	OPTION_FOLLOW = 4,
+	OPTION_COUNT = 8,
+	OPTION_REASON = 16,
+	OPTION_CONNECTION = 32,
+};
 
 int command_check(const struct options *options);
 int command_plan(const struct options *options);
@@ -47,6 +57,7 @@ int command_status(const struct options *options);
 int command_log(const struct options *options);
 int command_remove(const struct options *options);
 int command_export(const struct options *options);
+int command_explain(const struct options *options);
 
 /* Reports an error in the format asked for; returns EXIT_TROUBLE. `diagnostics` may be NULL. */
 int fail(const struct options *options, const struct err *err, const struct diagnostics *diagnostics);

@@ -42,7 +42,17 @@ static const struct command commands[] = {
 		"group 6379 is read. Needs libnetfilter_log (Debian: libnetfilter-log1).\n",
 		"dflyguard log --follow\ndflyguard log --follow --reason plaintext\n"
 		"dflyguard --format json log --count 100"},
-	{"export", OPTION_TO, command_export, "the same policy in another language: --to nft",
+	{"explain", OPTION_CONNECTION, command_explain, "what becomes of a connection, rule by rule",
+		"Follows the first packets of a connection through the table that the policy compiles\n"
+		"to, and tells who may and who may not, by which rule, and which line of the policy\n"
+		"stands behind it. Sends no packets and needs no privileges; with --live it asks the\n"
+		"table that is in the kernel now instead. Only this table is asked: others may still\n"
+		"drop what it lets pass. The exit status is 0 where the connection is allowed, 1 where\n"
+		"it is refused, 2 where that cannot be known.\n",
+		"dflyguard explain --from 10.20.0.7 --port 6380\n"
+		"dflyguard explain --from 10.66.0.1 --to 10.20.0.5 --port 6380 --plaintext\n"
+		"dflyguard explain --from 10.20.0.7 --port 7000 --dnat 172.17.0.2:6380"},
+	{"export", OPTION_LANGUAGE, command_export, "the same policy in another language: --to nft",
 		"Writes the ruleset as a file that `nft -f` loads, for hosts where dflyguard is not\n"
 		"installed, and for reading.\n",
 		"dflyguard export --to nft > dflyguard.nft"},
@@ -58,10 +68,19 @@ enum {
 	OPTION_FORMAT,
 	OPTION_COLOR,
 	OPTION_DRY,
-	OPTION_EXPORT_TO,
 	OPTION_LOG_FOLLOW,
 	OPTION_LOG_COUNT,
-	OPTION_LOG_REASON
+	OPTION_LOG_REASON,
+	OPTION_TO,
+	OPTION_FROM,
+	OPTION_PORT,
+	OPTION_TLS,
+	OPTION_PLAINTEXT,
+	OPTION_ESTABLISHED,
+	OPTION_DNAT,
+	OPTION_VIA,
+	OPTION_LOCAL,
+	OPTION_LIVE
 };
 
 static const struct {
@@ -76,10 +95,20 @@ static const struct {
 		"which environment of it (else DFLYGUARD_ENVIRONMENT, else its default)"},
 	{"format", OPTION_FORMAT, "text|json", 0, "how to write the result (default text)"},
 	{"dry-run", OPTION_DRY, NULL, OPTION_DRY_RUN, "say what would be done, and do nothing"},
-	{"to", OPTION_EXPORT_TO, "nft", OPTION_TO, "the language to write"},
 	{"follow", OPTION_LOG_FOLLOW, NULL, OPTION_FOLLOW, "go on until interrupted"},
 	{"count", OPTION_LOG_COUNT, "N", OPTION_COUNT, "end after N packets (default 10, with --follow no end)"},
 	{"reason", OPTION_LOG_REASON, "NAME", OPTION_REASON, "only what was refused for this reason"},
+	{"to", OPTION_TO, "nft", OPTION_LANGUAGE, "the language to write"},
+	{"from", OPTION_FROM, "ADDRESS", OPTION_CONNECTION, "who connects"},
+	{"to", OPTION_TO, "ADDRESS", OPTION_CONNECTION, "to which address (default: the first one in bind)"},
+	{"port", OPTION_PORT, "NUMBER", OPTION_CONNECTION, "to which port"},
+	{"tls", OPTION_TLS, NULL, OPTION_CONNECTION, "the client begins with TLS (default: as the port is meant)"},
+	{"plaintext", OPTION_PLAINTEXT, NULL, OPTION_CONNECTION, "the client begins with anything else"},
+	{"established", OPTION_ESTABLISHED, NULL, OPTION_CONNECTION, "the connection is older than the table"},
+	{"dnat", OPTION_DNAT, "ADDR:PORT", OPTION_CONNECTION, "published: translated to this; :PORT = on this host"},
+	{"via", OPTION_VIA, "KIND", OPTION_CONNECTION, "routed on by a device of this kind, such as bridge, veth"},
+	{"local", OPTION_LOCAL, NULL, OPTION_CONNECTION, "from this host itself, by lo"},
+	{"live", OPTION_LIVE, NULL, OPTION_CONNECTION, "ask the table that is in the kernel now"},
 	{"quiet", 'q', NULL, 0, "no text on success; the exit status tells"},
 	{"verbose", 'v', NULL, 0, "more detail, and how long each step took"},
 	{"color", OPTION_COLOR, "WHEN", 0, "auto, always or never (default auto: on a terminal)"},
@@ -108,8 +137,10 @@ static void print_exit_status(void)
 {
 	puts("\nExit status:\n"
 	     "  0  all is as it should be\n"
-	     "  1  something differs: a plan with changes, a firewall that is not in force\n"
-	     "  2  trouble: usage, a bad policy, no permission, the kernel refused");
+	     "  1  something differs: a plan with changes, a firewall that is not in force;\n"
+	     "     explain: the connection is refused\n"
+	     "  2  trouble: usage, a bad policy, no permission, the kernel refused;\n"
+	     "     explain: what becomes of the connection cannot be known");
 }
 
 static void print_help(const struct command *command)
@@ -259,8 +290,17 @@ static int take_reason(struct options *options)
 	return usage(options, text_string(&names), "there is no reason '%s'", optarg);
 }
 
+/* An option may mean different things to different commands: it then has a row for each. */
+static bool takes(const struct command *command, int value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(option_table); i++)
+		if (option_table[i].value == value && (!option_table[i].bit || option_table[i].bit & command->options))
+			return true;
+	return false;
+}
+
 /* One option into `options`; -1 to go on, else the exit status. */
-static int take_option(int value, struct options *options, bool *help, unsigned int *bits)
+static int take_option(int value, struct options *options, bool *help)
 {
 	switch (value) {
 	case OPTION_POLICY:
@@ -281,21 +321,43 @@ static int take_option(int value, struct options *options, bool *help, unsigned 
 		return -1;
 	case OPTION_DRY:
 		options->dry_run = true;
-		*bits |= OPTION_DRY_RUN;
 		return -1;
-	case OPTION_EXPORT_TO:
+	case OPTION_TO:
 		options->to = optarg;
-		*bits |= OPTION_TO;
+		return -1;
+	case OPTION_FROM:
+		options->from = optarg;
+		return -1;
+	case OPTION_PORT:
+		options->port = optarg;
+		return -1;
+	case OPTION_TLS:
+		options->tls = true;
+		return -1;
+	case OPTION_PLAINTEXT:
+		options->plaintext = true;
+		return -1;
+	case OPTION_ESTABLISHED:
+		options->established = true;
+		return -1;
+	case OPTION_DNAT:
+		options->dnat = optarg;
+		return -1;
+	case OPTION_VIA:
+		options->via = optarg;
+		return -1;
+	case OPTION_LOCAL:
+		options->local = true;
+		return -1;
+	case OPTION_LIVE:
+		options->live = true;
 		return -1;
 	case OPTION_LOG_FOLLOW:
 		options->follow = true;
-		*bits |= OPTION_FOLLOW;
 		return -1;
 	case OPTION_LOG_COUNT:
-		*bits |= OPTION_COUNT;
 		return take_count(options);
 	case OPTION_LOG_REASON:
-		*bits |= OPTION_REASON;
 		return take_reason(options);
 	case 'q':
 		options->quiet = true;
@@ -331,7 +393,7 @@ static int unknown_option(const struct options *options, const char *last)
 static int parse(int argc, char **argv, struct options *options)
 {
 	struct option long_options[ARRAY_SIZE(option_table) + 1] = {0};
-	unsigned int bits = 0;
+	bool given[ARRAY_SIZE(option_table)] = {0};
 	bool help = false;
 	int value;
 
@@ -353,7 +415,9 @@ static int parse(int argc, char **argv, struct options *options)
 		if (value == ':')
 			return usage(
 				options, "dflyguard --help lists all", "option '%s' needs a value", argv[optind - 1]);
-		status = take_option(value, options, &help, &bits);
+		for (size_t i = 0; i < ARRAY_SIZE(option_table); i++)
+			given[i] |= option_table[i].value == value;
+		status = take_option(value, options, &help);
 		if (status >= 0)
 			return status;
 	}
@@ -372,7 +436,7 @@ static int parse(int argc, char **argv, struct options *options)
 	if (optind + 1 < argc)
 		return usage(options, "each call runs one command", "unexpected argument '%s'", argv[optind + 1]);
 	for (size_t i = 0; i < ARRAY_SIZE(option_table); i++)
-		if (bits & option_table[i].bit & ~options->command->options)
+		if (given[i] && !takes(options->command, option_table[i].value))
 			return usage(options, "`dflyguard COMMAND --help` lists what a command takes",
 				"this command does not take --%s", option_table[i].name);
 	return -1;

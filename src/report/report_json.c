@@ -281,6 +281,78 @@ static void refusal(const struct report_style *style, const struct report_refusa
 	tail(&json);
 }
 
+static void write_element(struct json *json, const struct report_explanation *report, const struct step *step)
+{
+	_cleanup_text_ struct text text = {0};
+
+	if (!step->set || step->element == SIZE_MAX) {
+		json_null(json, "element");
+		return;
+	}
+	element_print(step->set, step->element, &text);
+	json_object_begin(json, "element");
+	json_string(json, "set", step->set->name);
+	json_string(json, "text", text_string(&text));
+	place(json, report->policy, step_element_origin(step, report->expected));
+	json_object_end(json);
+}
+
+static void write_step(struct json *json, const struct report_explanation *report, const struct step *step)
+{
+	_cleanup_text_ struct text text = {0};
+
+	if (step->rule)
+		rule_print(step->rule, &text);
+	json_object_begin(json, NULL);
+	json_string(json, "packet", moment_name(step->moment));
+	json_string(json, "hook", hook_name(step->hook));
+	json_string(json, "chain", step->chain ? step->chain->name : NULL);
+	if (step->rule)
+		json_number(json, "rule", step->index + 1);
+	else
+		json_null(json, "rule");
+	side(json, "text", &text);
+	json_string(json, "effect", effect_name(step->effect));
+	write_element(json, report, step);
+	place(json, report->policy, step_origin(step, report->expected));
+	json_object_end(json);
+}
+
+static void write_address(struct json *json, const char *name, enum width family, struct value address)
+{
+	char buffer[INTERVAL_TEXT];
+
+	json_string(json, name, value_format(family, address, buffer));
+}
+
+static void explanation(const struct report_style *style, const struct report_explanation *report)
+{
+	const struct journey *journey = report->journey;
+	const struct arrival *arrival = report->arrival;
+	struct json json = {.stream = style->stream, .indented = true};
+
+	head(&json, style, report->environment);
+	json_string(&json, "verdict", decision_name(arrival->decision));
+	json_string(&json, "reason", reason_name(arrival->reason));
+	json_string(&json, "packet", moment_name(arrival->moment));
+	json_string(&json, "ending", ending_name(arrival->ending));
+	json_bool(&json, "judged", report->trace->judged);
+	json_bool(&json, "limited", report->trace->limited);
+	json_bool(&json, "live", report->live);
+	write_address(&json, "from", journey->family, journey->source);
+	if (report->any_address)
+		json_null(&json, "to");
+	else
+		write_address(&json, "to", journey->family, journey->destination);
+	json_number(&json, "port", journey->port);
+	json_string(&json, "speaks", journey->data == speech_tls ? "tls" : "plaintext");
+	json_array_begin(&json, "steps");
+	for (size_t i = 0; i < report->trace->count; i++)
+		write_step(&json, report, &report->trace->steps[i]);
+	json_array_end(&json);
+	tail(&json);
+}
+
 static void error(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,
 	const char *environment)
 {
@@ -305,5 +377,10 @@ static void error(const struct report_style *style, const struct err *err, const
 	tail(&json);
 }
 
-const struct renderer report_json = {
-	.name = "json", .changes = changes, .status = status, .check = check, .refusal = refusal, .error = error};
+const struct renderer report_json = {.name = "json",
+	.changes = changes,
+	.status = status,
+	.check = check,
+	.refusal = refusal,
+	.explanation = explanation,
+	.error = error};

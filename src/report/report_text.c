@@ -3,15 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "report.h"
-
-#define RED    "\033[31m"
-#define GREEN  "\033[32m"
-#define YELLOW "\033[33m"
-#define BLUE   "\033[34m"
-#define BOLD   "\033[1m"
-#define DIM    "\033[2m"
-#define RESET  "\033[0m"
+#include "report_private.h"
 
 /* Elements of one set that are shown without --verbose. */
 #define ELEMENTS_SHOWN 12
@@ -20,14 +12,14 @@
 /* Where the policy's place is put, if what stands before it is shorter. */
 #define PLACE_COLUMN 84
 
-static const char *paint(const struct report_style *style, const char *color)
+const char *paint(const struct report_style *style, const char *color)
 {
 	return style->color ? color : "";
 }
 
 /* Names and texts of the kernel may hold anything, but a terminal obeys some of it: control characters, those of
  * U+0080 to U+009F among them, and their single bytes, which are no UTF-8. */
-static void print_clean(FILE *stream, const char *text)
+void print_clean(FILE *stream, const char *text)
 {
 	while (*text) {
 		size_t length = utf8_length(text);
@@ -89,7 +81,7 @@ static char kind_sign(enum change_kind kind)
 	abort();
 }
 
-static void print_place(const struct report_style *style, const struct policy *policy, uint32_t origin, int column)
+void print_place(const struct report_style *style, const struct policy *policy, uint32_t origin, int column)
 {
 	struct srcloc where = policy && origin ? policy_place(policy, origin) : (struct srcloc){0};
 
@@ -725,5 +717,10 @@ static void error(const struct report_style *style, const struct err *err, const
 	fputc('\n', stream);
 }
 
-const struct renderer report_text = {
-	.name = "text", .changes = changes, .status = status, .check = check, .refusal = refusal, .error = error};
+const struct renderer report_text = {.name = "text",
+	.changes = changes,
+	.status = status,
+	.check = check,
+	.refusal = refusal,
+	.explanation = text_explanation,
+	.error = error};
