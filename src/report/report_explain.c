@@ -256,6 +256,15 @@ static size_t same_steps(const struct trace *trace, size_t before, size_t at)
 	return count;
 }
 
+/* Up to where it was the same. */
+static void print_turning(const struct report_style *style, const struct step *last)
+{
+	fputs(last->rule ? ", to chain " : ", to the end of chain ", style->stream);
+	print_clean(style->stream, last->chain ? last->chain->name : "?");
+	if (last->rule)
+		fprintf(style->stream, " rule %zu", last->index + 1);
+}
+
 static void print_steps(const struct report_style *style, const struct report_explanation *report)
 {
 	const struct trace *trace = report->trace;
@@ -282,8 +291,7 @@ static void print_steps(const struct report_style *style, const struct report_ex
 		}
 		fprintf(style->stream, "    %sas the one before", paint(style, DIM));
 		if (i + same < trace->count && trace->steps[i + same].moment == trace->steps[i].moment)
-			fprintf(style->stream, ", to chain %s rule %zu", trace->steps[i + same - 1].chain->name,
-				trace->steps[i + same - 1].index + 1);
+			print_turning(style, &trace->steps[i + same - 1]);
 		fprintf(style->stream, "%s\n", paint(style, RESET));
 		i += same - 1;
 	}
