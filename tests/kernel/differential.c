@@ -350,6 +350,15 @@ static void take_events_until(bool (*enough)(const struct connection *c), int64_
 	}
 }
 
+/* Where the sysctl net.bridge.bridge-nf-call-iptables is 1, nf_send_reset() answers who stands behind a bridge at once,
+ * by the bridge, and address translation does not see the answer: who connects by a translated address does not know
+ * it. */
+static bool is_lost(const struct connection *c)
+{
+	return c->trial.from == PLACE_CONTAINER &&
+	       (c->trial.journey.way == WAY_PUBLISHED || c->trial.journey.way == WAY_REDIRECTED);
+}
+
 static bool as_expected(const struct connection *c)
 {
 	return c->expected.outcome == OUTCOME_ALLOW ? has_arrived(c) : c->expected.ending != ENDING_RESET || c->refused;
@@ -380,7 +389,9 @@ static const char *seen_text(const struct connection *c)
 	if (c->cut)
 		return "the server was cut";
 	if (c->server >= 0)
-		return c->heard ? "a part arrived" : "connected, and nothing arrived";
+		return c->heard	    ? "a part arrived"
+		       : c->refused ? "connected, and the client got a reset"
+				    : "connected, and nothing arrived";
 	if (c->refused)
 		return "the client got a reset";
 	return c->connected ? "connected on the client's side only" : "nothing came back";
@@ -398,7 +409,7 @@ static bool agrees(const struct connection *c)
 			return !c->connected && !c->refused && c->server < 0;
 		return !c->heard && !c->cut;
 	case ENDING_RESET:
-		return c->refused && c->server < 0 && !c->heard;
+		return !c->heard && (c->server < 0 || c->trial.journey.established) && (c->refused || is_lost(c));
 	case ENDING_TORN_DOWN:
 		return c->cut && !c->heard;
 	case ENDING_UNKNOWN:
@@ -425,13 +436,22 @@ static void show_journey(const struct journey *journey)
 		printf(" %02x", journey->data[i]);
 }
 
+/* Once for each policy. */
+static void show_scenario(const struct scenario *scenario)
+{
+	static size_t shown = SIZE_MAX;
+
+	if (shown != total.policies)
+		printf("--- the policy:\n%.2000s--- and what is translated:\n%s---\n", scenario->policy,
+			scenario->rules);
+	shown = total.policies;
+}
+
 static void show(const struct scenario *scenario, const struct connection *c)
 {
-	if (total.disagreements == 1)
-		printf("--- the policy of the first disagreement:\n%.6000s--- and what is translated:\n%s---\n",
-			scenario->policy, scenario->rules);
 	if (total.disagreements > SHOWN)
 		return;
+	show_scenario(scenario);
 	printf("DISAGREE ");
 	show_journey(&c->trial.journey);
 	printf("\n    evaluator: %s, %s%s%s, at %s; kernel: %s\n", outcome_name(c->expected.outcome),
@@ -502,8 +522,7 @@ static void compare_counters(const struct scenario *scenario, const uint64_t *be
 		if (after[i] - before[i] == expected[i])
 			continue;
 		total.disagreements++;
-		if (total.disagreements == 1)
-			printf("--- the policy of the first disagreement:\n%.6000s---\n", scenario->policy);
+		show_scenario(scenario);
 		printf("DISAGREE refused_%s: evaluator %llu, kernel %llu\n", reason_name(i),
 			(unsigned long long)expected[i], (unsigned long long)(after[i] - before[i]));
 	}

@@ -103,13 +103,6 @@ static inline struct value loopback_address(enum width family)
 	return address_value(family == WIDTH_IPV4 ? "127.0.0.1" : "::1");
 }
 
-static inline struct value speaking_address(enum place place, enum width family)
-{
-	if (place == PLACE_HOST)
-		return one_in(3) ? loopback_address(family) : host_address(family);
-	return place_address(place, family, places[place].first + below(SOURCES));
-}
-
 static inline enum width random_family(void)
 {
 	return one_in(2) ? WIDTH_IPV4 : WIDTH_IPV6;
@@ -239,9 +232,9 @@ static inline void write_environment(struct scenario *scenario, struct text *tex
 		write_addresses(text, "bind");
 	if (one_in(4))
 		write_addresses(text, "admin_bind");
-	if (one_in(5)) {
+	if (one_in(4)) {
 		scenario->limited = true;
-		text_printf(text, "\tmax_connections_per_source = %u\n", 1 + below(6));
+		text_printf(text, "\tmax_connections_per_source = %u\n", 1 + below(4));
 	}
 	if (one_in(6)) {
 		scenario->limited = true;
@@ -408,6 +401,14 @@ static inline size_t random_data(uint8_t *data)
 	}
 }
 
+/* Few of them where there are limits, so that these are met. */
+static inline struct value speaking_address(const struct scenario *scenario, enum place place, enum width family)
+{
+	if (place == PLACE_HOST)
+		return one_in(3) ? loopback_address(family) : host_address(family);
+	return place_address(place, family, places[place].first + below(scenario->limited ? 3 : SOURCES));
+}
+
 /* False: this one cannot be tried, because its packets would not go by this host. */
 static inline bool random_destination(const struct scenario *scenario, struct trial *trial)
 {
@@ -454,7 +455,7 @@ static inline void random_trial(const struct scenario *scenario, struct trial *t
 	do {
 		*trial = (struct trial){.from = one_in(5) ? PLACE_HOST : 1 + below(place_count - 1)};
 		journey->family = random_family();
-		journey->source = speaking_address(trial->from, journey->family);
+		journey->source = speaking_address(scenario, trial->from, journey->family);
 		journey->local = trial->from == PLACE_HOST;
 	} while (!random_destination(scenario, trial));
 	journey->length = random_data(trial->data);
