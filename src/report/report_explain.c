@@ -241,12 +241,13 @@ static void print_step(
 	print_detail(style, report, step);
 }
 
-/* How many steps from `at` on, which begins a packet, are those of the packet before it, which begins at `before`. */
+/* How many steps from `at` on, which begins a packet, are those of an earlier packet, which begins at `before`. */
 static size_t same_steps(const struct trace *trace, size_t before, size_t at)
 {
 	size_t count = 0;
 
-	for (; before + count < at && at + count < trace->count; count++) {
+	for (; trace->steps[before + count].moment == trace->steps[before].moment && at + count < trace->count;
+		count++) {
 		const struct step *a = &trace->steps[before + count];
 		const struct step *b = &trace->steps[at + count];
 
@@ -279,7 +280,8 @@ static void print_steps(const struct report_style *style, const struct report_ex
 			print_step(style, report, &trace->steps[i]);
 			continue;
 		}
-		before = begin;
+		if (trace->steps[begin].moment != MOMENT_ANSWER)
+			before = begin;
 		begin = i;
 		same = i && !style->verbose ? same_steps(trace, before, i) : 0;
 		fprintf(style->stream, "\n  %s%s%s\n", paint(style, BOLD), moment_text(trace->steps[i].moment),
@@ -289,7 +291,7 @@ static void print_steps(const struct report_style *style, const struct report_ex
 			print_step(style, report, &trace->steps[i]);
 			continue;
 		}
-		fprintf(style->stream, "    %sas the one before", paint(style, DIM));
+		fprintf(style->stream, "    %sas the client's one before", paint(style, DIM));
 		if (i + same < trace->count && trace->steps[i + same].moment == trace->steps[i].moment)
 			print_turning(style, &trace->steps[i + same - 1]);
 		fprintf(style->stream, "%s\n", paint(style, RESET));

@@ -250,18 +250,22 @@ static bool send_packet(
 	struct traveller *t, enum moment moment, uint8_t flags, uint32_t sequence, bool carries, struct arrival *ret)
 {
 	struct segment packet = make_packet(t, flags, sequence, carries);
+	enum fate fate;
 
 	begin(t, moment);
-	*ret = arrival_of(t, cross(t, &packet), packet.flags);
+	fate = cross(t, &packet);
+	*ret = arrival_of(t, fate, packet.flags);
 	return ret->decision == DECISION_ALLOW;
 }
 
 static bool send_answer(struct traveller *t, struct arrival *ret)
 {
 	struct segment packet = make_answer(t);
+	enum fate fate;
 
 	begin(t, MOMENT_ANSWER);
-	*ret = arrival_of(t, cross_back(t, &packet), packet.flags);
+	fate = cross_back(t, &packet);
+	*ret = arrival_of(t, fate, packet.flags);
 	return ret->decision == DECISION_ALLOW;
 }
 

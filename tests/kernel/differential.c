@@ -361,7 +361,8 @@ static bool is_lost(const struct connection *c)
 
 static bool as_expected(const struct connection *c)
 {
-	return c->expected.outcome == OUTCOME_ALLOW ? has_arrived(c) : c->expected.ending != ENDING_RESET || c->refused;
+	return c->expected.decision == DECISION_ALLOW ? has_arrived(c)
+						      : c->expected.ending != ENDING_RESET || c->refused;
 }
 
 static bool is_connected(const struct connection *c)
@@ -454,7 +455,7 @@ static void show(const struct scenario *scenario, const struct connection *c)
 	show_scenario(scenario);
 	printf("DISAGREE ");
 	show_journey(&c->trial.journey);
-	printf("\n    evaluator: %s, %s%s%s, at %s; kernel: %s\n", outcome_name(c->expected.outcome),
+	printf("\n    evaluator: %s, %s%s%s, at %s; kernel: %s\n", decision_name(c->expected.decision),
 		ending_name(c->expected.ending), c->expected.reason ? ", " : "",
 		c->expected.reason ? reason_name(c->expected.reason) : "", moment_name(c->expected.moment),
 		seen_text(c));
@@ -724,7 +725,7 @@ int main(int argc, char **argv)
 	poller = epoll_create1(EPOLL_CLOEXEC);
 	open_namespaces();
 	serve_everywhere();
-	while (total.connections < wanted && total.disagreements < 200)
+	while (total.connections < wanted && total.disagreements < 40)
 		try_policy(&bench, wanted - total.connections < PER_POLICY ? wanted - total.connections : PER_POLICY);
 	show_total((double)(now_ms() - begin) / 1000);
 	for (unsigned int i = REASON_NONE + 1; i < REASON_COUNT; i++)

@@ -415,6 +415,7 @@ static inline bool random_destination(const struct scenario *scenario, struct tr
 	struct journey *journey = &trial->journey;
 	enum place to = 1 + below(place_count - 1);
 
+	journey->in_kind = place_kind(trial->from);
 	journey->port = interesting_port(scenario->guarded);
 	if (trial->from == PLACE_HOST || !one_in(5)) {
 		const struct translation *t = find_translation(scenario, journey->port);
