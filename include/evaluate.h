@@ -187,3 +187,45 @@ extern const size_t speech_plaintext_length;
 enum port_use { PORT_UNGUARDED, PORT_PLAINTEXT, PORT_TLS };
 
 enum port_use ruleset_port_use(const struct ruleset *ruleset, uint16_t port);
+
+/* --- */
+
+struct policy;
+struct environment;
+struct expectation;
+
+/* More connections than that are not tried for one expectation, which then is not met: what is not known is no pass. */
+#define EXPECT_TRIALS_AT_MOST 8000000u
+
+/* What became of one expectation of a policy in one environment. Borrows from the policy. */
+struct proof {
+	const struct environment *environment;
+	const struct expectation *expectation;
+	bool met;
+	/* Where it is not: the first connection found that shows it. */
+	bool too_many; /* none was found, but not all could be tried */
+	enum width family;
+	struct value source, destination;
+	bool any_address; /* any destination shows it */
+	struct arrival arrival;
+	uint32_t origin;  /* the line of the policy that let it in, or refused it */
+	const char *list; /* "clients": the list that holds the source, where one does. Static. */
+};
+
+/* Zero-initialise; free `items` with free(). */
+struct proofs {
+	struct proof *items;
+	size_t count, capacity;
+	size_t unmet;
+};
+
+/*
+ * Tries each expectation that concerns `environment`, of which `ruleset` was compiled: exactly, by one connection from
+ * each interval between neighbouring edges of the ruleset's lists, which cannot tell the addresses in it apart. Appends
+ * to `ret`.
+ */
+void ruleset_expect(const struct policy *policy, const struct environment *environment, const struct ruleset *ruleset,
+	struct proofs *ret);
+/* "expected verdict = refuse for port 6380 speaking tls in environment production, but 10.20.0.7 is allowed:
+ * policy.conf:12 (clients)". */
+void proof_text(const struct policy *policy, const struct proof *proof, struct text *text);

@@ -54,6 +54,7 @@ struct report_check {
 	const struct policy *policy;
 	const struct environment *environment; /* the chosen one, or NULL: all are shown */
 	const struct diagnostics *notes;
+	const struct proofs *proofs; /* NULL: no expectation was tried */
 };
 
 /* One packet that was refused. */

@@ -55,7 +55,14 @@ static int run(const struct options *options, bool write)
 	expected = ruleset_compile(policy, environment, (uint64_t)time(NULL));
 	r.expected = expected;
 	r.policy = policy;
-	status = reconcile_and_report(options, &r, environment->name);
+	if (policy->expectation_count)
+		progress_step(&progress, "trying what the policy expects", policy->expectation_count);
+	if (meets_expectations(options, policy, environment, expected)) {
+		status = reconcile_and_report(options, &r, environment->name);
+	} else {
+		progress_end(&progress);
+		status = EXIT_TROUBLE;
+	}
 	ruleset_free(expected);
 	policy_free(policy);
 	return status;

@@ -13,7 +13,9 @@ static const struct command commands[] = {
 	{"check", 0, command_check, "validate the policy, without privileges",
 		"Reads the policy and reports all of its mistakes, each with file and line. Needs\n"
 		"no privileges and does not look at the kernel. With --verbose it also says what is\n"
-		"legal but probably not meant: sources that others cover, networks that nobody uses.\n",
+		"legal but probably not meant: sources that others cover, networks that nobody uses.\n"
+		"Then tries what the policy expects of itself (`expect`), in all environments; the exit\n"
+		"status is 1 where something is not so, with a connection that shows it.\n",
 		"dflyguard --policy policies/complete.conf check --verbose"},
 	{"plan", 0, command_plan, "what apply would change, as a diff; changes nothing",
 		"Compares the policy with the kernel's table, object by object, and shows what\n"
@@ -137,7 +139,8 @@ static void print_exit_status(void)
 {
 	puts("\nExit status:\n"
 	     "  0  all is as it should be\n"
-	     "  1  something differs: a plan with changes, a firewall that is not in force;\n"
+	     "  1  something differs: a plan with changes, a firewall that is not in force, an\n"
+	     "     expectation that is not met;\n"
 	     "     explain: the connection is refused\n"
 	     "  2  trouble: usage, a bad policy, no permission, the kernel refused;\n"
 	     "     explain: what becomes of the connection cannot be known");

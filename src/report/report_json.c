@@ -199,19 +199,47 @@ static void write_environment(struct json *json, const struct policy *policy, co
 	intervals_done(&v6);
 }
 
+static void write_proof(struct json *json, const struct policy *policy, const struct proof *proof)
+{
+	char buffer[INTERVAL_TEXT];
+
+	json_object_begin(json, NULL);
+	place(json, policy, proof->expectation->origin);
+	json_string(json, "environment", proof->environment->name);
+	json_string(json, "expected", expect_verdict_name(proof->expectation->verdict));
+	json_bool(json, "met", proof->met);
+	if (proof->met || proof->too_many) {
+		json_null(json, "counterexample");
+	} else {
+		json_object_begin(json, "counterexample");
+		json_string(json, "from", value_format(proof->family, proof->source, buffer));
+		json_string(json, "to",
+			proof->any_address ? NULL : value_format(proof->family, proof->destination, buffer));
+		json_string(json, "verdict", decision_name(proof->arrival.decision));
+		json_string(json, "reason", reason_name(proof->arrival.reason));
+		place(json, policy, proof->origin);
+		json_object_end(json);
+	}
+	json_object_end(json);
+}
+
 static void check(const struct report_style *style, const struct report_check *report)
 {
 	const struct policy *policy = report->policy;
 	struct json json = {.stream = style->stream, .indented = true};
 
 	head(&json, style, report->environment ? report->environment->name : policy->default_environment);
-	json_bool(&json, "valid", true);
+	json_bool(&json, "valid", !report->proofs || !report->proofs->unmet);
 	json_string(&json, "policy", policy->path);
 	json_number(&json, "sources", policy->source_count);
 	json_array_begin(&json, "environments");
 	for (size_t i = 0; i < policy->environment_count; i++)
 		if (!report->environment || report->environment == &policy->environments[i])
 			write_environment(&json, policy, &policy->environments[i]);
+	json_array_end(&json);
+	json_array_begin(&json, "expectations");
+	for (size_t i = 0; report->proofs && i < report->proofs->count; i++)
+		write_proof(&json, policy, &report->proofs->items[i]);
 	json_array_end(&json);
 	write_diagnostics(&json, "notes", report->notes);
 	tail(&json);

@@ -579,20 +579,63 @@ static void print_environment(
 	intervals_done(&v6);
 }
 
+/* What the policy says of itself, and is not so. */
+static void print_unmet(const struct report_style *style, const struct policy *policy, const struct proofs *proofs)
+{
+	for (size_t i = 0; i < proofs->count; i++) {
+		const struct proof *proof = &proofs->items[i];
+		struct srcloc where = policy_place(policy, proof->expectation->origin);
+		_cleanup_text_ struct text text = {0};
+
+		if (proof->met)
+			continue;
+		proof_text(policy, proof, &text);
+		fputs(paint(style, BOLD), style->stream);
+		print_file(style->stream, where.file, where.line);
+		fprintf(style->stream, "%s ", paint(style, RESET));
+		print_clean(style->stream, text_string(&text));
+		fputc('\n', style->stream);
+	}
+}
+
+static void print_proofs(const struct report_style *style, const struct policy *policy, const struct proofs *proofs)
+{
+	char number[32], all[32];
+
+	if (!proofs || !proofs->count)
+		return;
+	fputc('\n', style->stream);
+	print_unmet(style, policy, proofs);
+	if (proofs->unmet)
+		fprintf(style->stream, "%s%s of %s %s not met%s\n", paint(style, RED),
+			format_count(number, proofs->unmet), format_count(all, proofs->count),
+			plural(proofs->count, "expectation is", "expectations are"), paint(style, RESET));
+	else
+		fprintf(style->stream, "%s%s %s met%s\n", paint(style, GREEN), format_count(number, proofs->count),
+			plural(proofs->count, "expectation is", "expectations are"), paint(style, RESET));
+}
+
 static void check(const struct report_style *style, const struct report_check *report)
 {
 	const struct policy *policy = report->policy;
 	char number[32];
 
-	if (style->quiet)
+	bool good = !report->proofs || !report->proofs->unmet;
+
+	if (style->quiet && good)
 		return;
-	fprintf(style->stream, "%s: %sgood%s, %zu %s, %s %s\n\n", policy->path, paint(style, GREEN),
-		paint(style, RESET), policy->environment_count,
+	if (style->quiet) {
+		print_unmet(style, policy, report->proofs);
+		return;
+	}
+	fprintf(style->stream, "%s: %s%s%s, %zu %s, %s %s\n\n", policy->path, paint(style, good ? GREEN : RED),
+		good ? "good" : "not what it expects of itself", paint(style, RESET), policy->environment_count,
 		plural(policy->environment_count, "environment", "environments"),
 		format_count(number, policy->source_count), plural(policy->source_count, "source", "sources"));
 	for (size_t i = 0; i < policy->environment_count; i++)
 		if (!report->environment || report->environment == &policy->environments[i])
 			print_environment(style, policy, &policy->environments[i]);
+	print_proofs(style, policy, report->proofs);
 	if (!report->notes || !report->notes->count) {
 		if (style->verbose)
 			fputs("\nNothing in it is redundant or unused.\n", style->stream);
