@@ -128,7 +128,7 @@ enum key {
 enum update {
 	UPDATE_ADD,    /* add, where it is not there */
 	UPDATE_TOUCH,  /* add, or begin its time anew */
-	UPDATE_DELETE, /* take it out; go on only if it was there */
+	UPDATE_DELETE, /* take it out, where it is there */
 };
 
 /* What a dynamic set keeps with each element, and what it says of an update. */

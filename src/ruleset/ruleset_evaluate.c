@@ -459,6 +459,11 @@ static enum answer use_element(const struct pass *pass, const struct term *term,
 		element = add_element(pass->evaluator, &key);
 	if (!element)
 		return DOES_NOT_APPLY;
+	/* The element keeps what the rule counts, where the rule counts. */
+	if (term->connections) {
+		pass->trace->limited = true;
+		return ++element->count > term->connections ? GO_ON : DOES_NOT_APPLY;
+	}
 	return meter_goes_on(set, element, pass->trace) ? GO_ON : DOES_NOT_APPLY;
 }
 

@@ -378,7 +378,7 @@ static struct {
 	size_t endings[ENDING_UNKNOWN + 1];
 	size_t ways[WAY_ROUTED + 1];
 	size_t families[WIDTH_IPV6 + 1];
-	size_t local, early, limited, silent, counted;
+	size_t local, early, limited, silent, counted, late;
 } total;
 
 static const char *seen_text(const struct connection *c)
@@ -612,7 +612,11 @@ static void try_new(
 	take_events_until(as_expected, REFUSAL_MS, true);
 	begin = now_ms() - begin;
 	read_counters(after);
-	compare(scenario);
+	/* What the rate dropped comes again after a second, and may pass then: on a slow machine nothing is learnt. */
+	if (begin < 900 || !scenario->limited)
+		compare(scenario);
+	else
+		total.late += connection_count;
 	close_connections();
 	if (begin < 900)
 		compare_counters(scenario, before, after);
@@ -685,9 +689,9 @@ static void show_total(double seconds)
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
 		add_row(ways[i], total.ways[i]);
 	printf("\nIPv4 %zu, IPv6 %zu, from this host %zu, older than the table %zu, with limits %zu, silent %zu, "
-	       "counted %zu\n",
+	       "counted %zu, too late to judge %zu\n",
 		total.families[WIDTH_IPV4], total.families[WIDTH_IPV6], total.local, total.early, total.limited,
-		total.silent, total.counted);
+		total.silent, total.counted, total.late);
 	printf("%zu connections under %zu policies in %.1f s (%.0f/s): %zu disagreements\n", total.connections,
 		total.policies, seconds, (double)total.connections / seconds, total.disagreements);
 }
