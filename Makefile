@@ -33,7 +33,7 @@ else
 quiet =
 endif
 
-ROOMS := base policy ruleset nft report cmd
+ROOMS := base policy ruleset nft audit report cmd
 SOURCES := $(filter-out src/cmd/main.c,$(foreach room,$(ROOMS),$(wildcard src/$(room)/*.c)))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 MAIN := $(BUILD)/cmd/main.o

@@ -6,6 +6,7 @@
  * nothing and touches nothing but the stream that it was given.
  */
 
+#include "audit.h"
 #include "evaluate.h"
 #include "packet.h"
 #include "policy.h"
@@ -83,6 +84,18 @@ struct report_explanation {
 	const struct trace *trace;
 };
 
+/* What audit tells. All pointers are borrowed. */
+struct report_audit {
+	const char *environment;
+	const struct policy *policy;
+	const struct findings *findings;
+	const struct changeset *drift;	/* what differs now; NULL: not known */
+	bool unchanged;			/* not known, because nothing changed since a look that found no difference */
+	const struct changeset *healed; /* what was put back; NULL: nothing was */
+	bool heal;			/* asked for */
+	bool dry_run;			/* only to say what would be healed */
+};
+
 /* A way to write. Chosen by its name. */
 struct renderer {
 	const char *name;
@@ -92,6 +105,8 @@ struct renderer {
 	/* Also with `quiet`: it is what was asked for. Text is in local time. */
 	void (*refusal)(const struct report_style *style, const struct report_refusal *report);
 	void (*explanation)(const struct report_style *style, const struct report_explanation *report);
+	void (*audit)(const struct report_style *style, const struct report_audit *report);
+	void (*checks)(const struct report_style *style, const struct check *checks, size_t count);
 	/* The errors of the command, as the result on stdout (JSON); the text renderer writes to style->stream, which
 	 * then is stderr. `diagnostics` may be NULL. `environment` may be NULL. */
 	void (*error)(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,

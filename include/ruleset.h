@@ -298,6 +298,8 @@ enum label {
 	LABEL_ANSWERED, /* the server's SYN-ACK told the number of its first byte: see set unjudged_v4 */
 };
 
+/* What must be there for any packet to be judged at all, and is not. NULL: all of it is. Static. */
+const char *ruleset_why_not_in_force(const struct ruleset *observed);
 /* The number of intervals that name who may connect, over all lists. */
 size_t ruleset_source_count(const struct ruleset *ruleset);
 /* The name of the list that a set belongs to ("clients" for "clients_v4_10.0.0.0_9"), or NULL for a set that lists no

@@ -4,6 +4,7 @@
 /* What the files of src/cmd share: the command line as parsed, and the commands. Only this room prints or decides an
  * exit status. */
 
+#include "audit.h"
 #include "err.h"
 #include "nft.h"
 #include "policy.h"
@@ -29,6 +30,8 @@ struct options {
 	/* explain */
 	const char *from, *port, *dnat, *via;
 	bool tls, plaintext, established, local, live;
+	bool heal; /* audit */
+	enum severity fail_on;
 	const struct command *command;
 };
 
@@ -48,6 +51,8 @@ enum option_bit {
 	OPTION_COUNT = 8,
 	OPTION_REASON = 16,
 	OPTION_CONNECTION = 32,
+	OPTION_HEAL = 64,
+	OPTION_FAIL_ON = 128,
 };
 
 int command_check(const struct options *options);
@@ -58,6 +63,8 @@ int command_log(const struct options *options);
 int command_remove(const struct options *options);
 int command_export(const struct options *options);
 int command_explain(const struct options *options);
+int command_audit(const struct options *options);
+int command_checks(const struct options *options);
 
 /* Reports an error in the format asked for; returns EXIT_TROUBLE. `diagnostics` may be NULL. */
 int fail(const struct options *options, const struct err *err, const struct diagnostics *diagnostics);

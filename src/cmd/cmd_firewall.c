@@ -93,25 +93,6 @@ int command_remove(const struct options *options)
 
 /* --- status --- */
 
-/* What must be there for any packet to be judged at all. NULL: all of it is. */
-static const char *why_not_in_force(const struct ruleset *observed)
-{
-	static const char *const hooks[] = {"prerouting", "input", "forward"};
-
-	if (!observed->present)
-		return "there is no table inet " TABLE_NAME " in this network namespace";
-	if (observed->flags & TABLE_DORMANT)
-		return "table inet " TABLE_NAME " is dormant: the kernel runs none of its chains";
-	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
-		const struct chain *chain = ruleset_chain(observed, hooks[i]);
-
-		if (!chain || !chain->base || chain->opaque || strcmp(hook_name(chain->hook), hooks[i]) != 0 ||
-			chain->rule_count == 0)
-			return "one of its hooks (prerouting, input, forward) is missing or empty";
-	}
-	return NULL;
-}
-
 /* Compares with the policy where there is one: "in force" alone would stay green while a rule is missing. */
 static int compare(const struct options *options, struct report_status *report, struct policy **policy, struct err *err,
 	struct diagnostics *diagnostics)
@@ -162,7 +143,7 @@ int command_status(const struct options *options)
 		return fail(options, &err, NULL);
 	}
 	report.observed = snapshot.ruleset;
-	report.why_not = why_not_in_force(snapshot.ruleset);
+	report.why_not = ruleset_why_not_in_force(snapshot.ruleset);
 	report.in_force = !report.why_not;
 	report.sources = ruleset_source_count(snapshot.ruleset);
 	/* Statistics: where they cannot be read, the rest is true all the same. */

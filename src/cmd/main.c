@@ -28,6 +28,19 @@ static const struct command commands[] = {
 		"the table back: success means that nothing differs. Where nothing differs before,\n"
 		"nothing is sent. Other tables are never touched.\n",
 		"dflyguard apply\ndflyguard apply --dry-run"},
+	{"audit", OPTION_DRY_RUN | OPTION_HEAL | OPTION_FAIL_ON, command_audit,
+		"drift and what other tables do, all checks; --heal puts it back",
+		"Compares the kernel's table with the policy, object by object, and looks at what other\n"
+		"tables do to the guarded ports. Each check passes, fails, or is unknown, which is\n"
+		"never a pass: without privileges the exit status is 2. With --heal it puts back what\n"
+		"differs, as apply does, and audits again; other tables are only read. What each\n"
+		"check means: `dflyguard checks`.\n",
+		"dflyguard audit\ndflyguard audit --fail-on critical --quiet\ndflyguard audit --heal --dry-run\n"
+		"dflyguard --format json audit --heal"},
+	{"checks", 0, command_checks, "list every check of audit: id, severity, meaning, remedy",
+		"Says of each check what it asks, what a failure means, and how to mend it. Needs\n"
+		"neither a policy nor privileges.\n",
+		"dflyguard checks\ndflyguard --format json checks"},
 	{"status", 0, command_status, "what is in force: since when, counters, top refused sources",
 		"Says whether the firewall is in force, for which environment and since when, and\n"
 		"how many packets it refused, by reason and from which sources: the ten that were\n"
@@ -82,7 +95,9 @@ enum {
 	OPTION_DNAT,
 	OPTION_VIA,
 	OPTION_LOCAL,
-	OPTION_LIVE
+	OPTION_LIVE,
+	OPTION_AUDIT_HEAL,
+	OPTION_AUDIT_FAIL
 };
 
 static const struct {
@@ -111,6 +126,9 @@ static const struct {
 	{"via", OPTION_VIA, "KIND", OPTION_CONNECTION, "routed on by a device of this kind, such as bridge, veth"},
 	{"local", OPTION_LOCAL, NULL, OPTION_CONNECTION, "from this host itself, by lo"},
 	{"live", OPTION_LIVE, NULL, OPTION_CONNECTION, "ask the table that is in the kernel now"},
+	{"heal", OPTION_AUDIT_HEAL, NULL, OPTION_HEAL, "put back what differs, and audit again"},
+	{"fail-on", OPTION_AUDIT_FAIL, "SEVERITY", OPTION_FAIL_ON,
+		"info, warning or critical: from where on a finding counts (default warning)"},
 	{"quiet", 'q', NULL, 0, "no text on success; the exit status tells"},
 	{"verbose", 'v', NULL, 0, "more detail, and how long each step took"},
 	{"color", OPTION_COLOR, "WHEN", 0, "auto, always or never (default auto: on a terminal)"},
@@ -140,9 +158,10 @@ static void print_exit_status(void)
 	puts("\nExit status:\n"
 	     "  0  all is as it should be\n"
 	     "  1  something differs: a plan with changes, a firewall that is not in force, an\n"
-	     "     expectation that is not met;\n"
+	     "     expectation that is not met, a failed check;\n"
 	     "     explain: the connection is refused\n"
-	     "  2  trouble: usage, a bad policy, no permission, the kernel refused;\n"
+	     "  2  trouble: usage, a bad policy, no permission, the kernel refused, a check without\n"
+	     "     an answer;\n"
 	     "     explain: what becomes of the connection cannot be known");
 }
 
@@ -362,6 +381,14 @@ static int take_option(int value, struct options *options, bool *help)
 		return take_count(options);
 	case OPTION_LOG_REASON:
 		return take_reason(options);
+	case OPTION_AUDIT_HEAL:
+		options->heal = true;
+		return -1;
+	case OPTION_AUDIT_FAIL:
+		if (!severity_parse(optarg, &options->fail_on))
+			return usage(
+				options, "--fail-on info, warning or critical", "there is no severity '%s'", optarg);
+		return -1;
 	case 'q':
 		options->quiet = true;
 		return -1;
@@ -460,7 +487,7 @@ static void reserve_streams(void)
 
 int main(int argc, char **argv)
 {
-	struct options options = {.policy = POLICY_DEFAULT_PATH, .renderer = &report_text};
+	struct options options = {.policy = POLICY_DEFAULT_PATH, .renderer = &report_text, .fail_on = SEVERITY_WARNING};
 	const char *environment = getenv("DFLYGUARD_ENVIRONMENT");
 	int status;
 

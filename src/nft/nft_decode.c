@@ -255,15 +255,6 @@ int decode_chain(struct ruleset *ruleset, const struct nlmsghdr *message)
 
 /* --- rules --- */
 
-/* The attributes of one expression; the largest that we know has 11 (NFTA_SOCKET and others have fewer). */
-#define EXPRESSION_ATTRIBUTES 16
-
-struct expression {
-	const char *name;
-	const struct nlattr *table[EXPRESSION_ATTRIBUTES];
-	const struct nlattr *data;
-};
-
 static bool is_named(const struct expression *expression, const char *name)
 {
 	return strcmp(expression->name, name) == 0;
@@ -878,7 +869,7 @@ static void show_expression(struct rule *rule, const struct expression *expressi
 	text_printf(shown, "%s%s(%s)", shown->length ? " " : "", expression->name, text_string(&attributes));
 }
 
-static bool read_expressions(const struct nlattr *nest, struct expression **ret, size_t *ret_count)
+bool expressions_read(const struct nlattr *nest, struct expression **ret, size_t *ret_count)
 {
 	const struct nlattr *item;
 	size_t capacity = 0;
@@ -912,7 +903,7 @@ static void decode_expressions(struct rule *rule, const struct nlattr *nest)
 	_cleanup_free_ struct expression *list = NULL;
 	_cleanup_text_ struct text shown = {0};
 	size_t count = 0;
-	bool known = read_expressions(nest, &list, &count);
+	bool known = expressions_read(nest, &list, &count);
 	bool opaque = !known;
 
 	for (size_t i = 0; i < count;) {

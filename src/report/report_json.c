@@ -61,6 +61,15 @@ static void write_change(struct json *json, const struct policy *policy, const s
 	json_object_end(json);
 }
 
+static void write_changes(
+	struct json *json, const char *name, const struct policy *policy, const struct changeset *changeset)
+{
+	json_array_begin(json, name);
+	for (size_t i = 0; changeset && i < changeset->count; i++)
+		write_change(json, policy, &changeset->changes[i]);
+	json_array_end(json);
+}
+
 static void changes(const struct report_style *style, const struct report_changes *report)
 {
 	struct json json = {.stream = style->stream, .indented = true};
@@ -69,10 +78,7 @@ static void changes(const struct report_style *style, const struct report_change
 	json_bool(&json, "applied", report->applied);
 	json_bool(&json, "dry_run", !report->write);
 	json_number(&json, "sources", report->sources);
-	json_array_begin(&json, "changes");
-	for (size_t i = 0; i < report->changes->count; i++)
-		write_change(&json, report->policy, &report->changes->changes[i]);
-	json_array_end(&json);
+	write_changes(&json, "changes", report->policy, report->changes);
 	tail(&json);
 }
 
@@ -405,10 +411,63 @@ static void error(const struct report_style *style, const struct err *err, const
 	tail(&json);
 }
 
+static void audit(const struct report_style *style, const struct report_audit *report)
+{
+	struct json json = {.stream = style->stream, .indented = true};
+
+	head(&json, style, report->environment);
+	if (report->drift || report->unchanged)
+		json_bool(&json, "conforming", !report->drift || report->drift->count == 0);
+	else
+		json_null(&json, "conforming");
+	json_bool(&json, "dry_run", report->dry_run);
+	write_changes(&json, "healed", report->policy, report->healed);
+	write_changes(&json, "drift", report->policy, report->drift);
+	json_array_begin(&json, "findings");
+	for (size_t i = 0; i < report->findings->count; i++) {
+		const struct finding *finding = &report->findings->items[i];
+
+		json_object_begin(&json, NULL);
+		json_string(&json, "id", finding->check->id);
+		json_string(&json, "severity", severity_name(finding->severity));
+		json_string(&json, "outcome", outcome_name(finding->outcome));
+		json_string(&json, "subject", finding->subject);
+		json_string(&json, "message", finding->message);
+		json_string(&json, "evidence", finding->evidence);
+		json_string(&json, "remedy", finding->remedy);
+		place(&json, report->policy, finding->origin);
+		json_object_end(&json);
+	}
+	json_array_end(&json);
+	tail(&json);
+}
+
+static void checks(const struct report_style *style, const struct check *list, size_t count)
+{
+	struct json json = {.stream = style->stream, .indented = true};
+
+	head(&json, style, NULL);
+	json_array_begin(&json, "checks");
+	for (size_t i = 0; i < count; i++) {
+		json_object_begin(&json, NULL);
+		json_string(&json, "id", list[i].id);
+		json_string(&json, "area", list[i].area);
+		json_string(&json, "severity", severity_name(list[i].severity));
+		json_string(&json, "title", list[i].title);
+		json_string(&json, "meaning", list[i].meaning);
+		json_string(&json, "remedy", list[i].remedy);
+		json_object_end(&json);
+	}
+	json_array_end(&json);
+	tail(&json);
+}
+
 const struct renderer report_json = {.name = "json",
 	.changes = changes,
 	.status = status,
 	.check = check,
 	.refusal = refusal,
 	.explanation = explanation,
+	.audit = audit,
+	.checks = checks,
 	.error = error};

@@ -13,13 +13,23 @@
 #define DIM    "\033[2m"
 #define RESET  "\033[0m"
 
-/* The colour, or nothing where the style has none. */
+/* The code of a colour, or "" where there are none. */
 const char *paint(const struct report_style *style, const char *color);
-/* Text that may hold anything, made harmless for a terminal. */
+/* Text from elsewhere, without what a terminal would obey. */
 void print_clean(FILE *stream, const char *text);
-/* From `column` on: the policy's place, aligned, where there is one; and the end of the line. */
+const char *plural(size_t count, const char *one, const char *many);
+/* The policy's place and the end of the line, of which `column` characters are written. */
 void print_place(const struct report_style *style, const struct policy *policy, uint32_t origin, int column);
+/* One line or more for each change; runs of elements are cut short, and without --verbose all of it after `limit`. */
+void print_changes(
+	const struct report_style *style, const struct policy *policy, const struct changeset *changes, size_t limit);
+/* "2 to add, 1 to remove". */
+void print_totals(const struct report_style *style, const struct changeset *changes);
 
 /* ---- report_explain.c ---- */
 
 void text_explanation(const struct report_style *style, const struct report_explanation *report);
+
+/* ---- report_audit.c ---- */
+void text_audit(const struct report_style *style, const struct report_audit *report);
+void text_checks(const struct report_style *style, const struct check *checks, size_t count);

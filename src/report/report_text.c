@@ -44,7 +44,7 @@ static void print_file(FILE *stream, const char *file, unsigned int line)
 	fputc(':', stream);
 }
 
-static const char *plural(size_t count, const char *one, const char *many)
+const char *plural(size_t count, const char *one, const char *many)
 {
 	return count == 1 ? one : many;
 }
@@ -148,20 +148,26 @@ static bool same_run(const struct change *a, const struct change *b)
 	       a->kind == b->kind;
 }
 
-static void print_changes(const struct report_style *style, const struct report_changes *report)
+void print_changes(
+	const struct report_style *style, const struct policy *policy, const struct changeset *changes, size_t limit)
 {
-	const struct changeset *changes = report->changes;
 	char number[32];
+	size_t lines = 0;
 
 	for (size_t i = 0; i < changes->count;) {
 		size_t end = i + 1;
 
+		if (!style->verbose && ++lines > limit) {
+			fprintf(style->stream, "  ... and %s more (--verbose shows all)\n",
+				format_count(number, changes->count - i));
+			return;
+		}
 		while (end < changes->count && same_run(&changes->changes[i], &changes->changes[end]))
 			end++;
 		size_t shown = !style->verbose && end - i > ELEMENTS_SHOWN ? ELEMENTS_SHOWN - 1 : end - i;
 
 		for (size_t k = i; k < i + shown; k++)
-			print_change(style, report->policy, &changes->changes[k]);
+			print_change(style, policy, &changes->changes[k]);
 		if (shown < end - i)
 			fprintf(style->stream, "  %s%c%s ... and %s more of %s (--verbose shows all)\n",
 				kind_color(style, changes->changes[i].kind), kind_sign(changes->changes[i].kind),
@@ -171,7 +177,7 @@ static void print_changes(const struct report_style *style, const struct report_
 	}
 }
 
-static void print_totals(const struct report_style *style, const struct changeset *changes)
+void print_totals(const struct report_style *style, const struct changeset *changes)
 {
 	static const char *const words[] = {[CHANGE_ADD] = "to add",
 		[CHANGE_REMOVE] = "to remove",
@@ -205,7 +211,7 @@ static void changes(const struct report_style *style, const struct report_change
 			plural(report->sources, "source", "sources"));
 	if (report->changes->count) {
 		fputc('\n', stream);
-		print_changes(style, report);
+		print_changes(style, report->policy, report->changes, SIZE_MAX);
 		fputc('\n', stream);
 	}
 	if (!report->changes->count) {
@@ -766,4 +772,6 @@ const struct renderer report_text = {.name = "text",
 	.check = check,
 	.refusal = refusal,
 	.explanation = text_explanation,
-	.error = error};
+	.error = error,
+	.audit = text_audit,
+	.checks = text_checks};

@@ -300,3 +300,21 @@ void ruleset_unlabel(struct ruleset *ruleset)
 	if (strptime(since + strlen(LABEL_SINCE), "%Y-%m-%dT%H:%M:%SZ", &broken_down))
 		ruleset->since = (uint64_t)timegm(&broken_down);
 }
+
+const char *ruleset_why_not_in_force(const struct ruleset *observed)
+{
+	static const char *const hooks[] = {"prerouting", "input", "forward"};
+
+	if (!observed->present)
+		return "there is no table inet " TABLE_NAME " in this network namespace";
+	if (observed->flags & TABLE_DORMANT)
+		return "table inet " TABLE_NAME " is dormant: the kernel runs none of its chains";
+	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
+		const struct chain *chain = ruleset_chain(observed, hooks[i]);
+
+		if (!chain || !chain->base || chain->opaque || strcmp(hook_name(chain->hook), hooks[i]) != 0 ||
+			chain->rule_count == 0)
+			return "one of its hooks (prerouting, input, forward) is missing or empty";
+	}
+	return NULL;
+}
