@@ -97,6 +97,7 @@ struct reader {
 	const struct base *base;
 	uint16_t port; /* the guarded one; 0: any other */
 	struct passage *passage;
+	bool silent; /* what rules do was told before: only the outcome is asked */
 };
 
 /* --- by whom, for messages --- */
@@ -692,6 +693,8 @@ static void hear_effect(void *data, const struct effect *effect)
 		.from_last = effect->port_last};
 	bool maps = effect->kind == FOREIGN_NAT || effect->kind == FOREIGN_REWRITE;
 
+	if (reader->silent)
+		return;
 	if (reader->passage) {
 		note_passage(reader->passage, effect);
 		return;
@@ -851,6 +854,7 @@ static void find_all(struct reader *reader)
 		find_effects(reader);
 		find_passages(reader, passages);
 	}
+	reader->silent = true;
 	for (size_t i = 0; i < reader->base_count && !reader->error; i++) {
 		reader->base = &reader->bases[i];
 		reader->table = &reader->tables[reader->base->table];
