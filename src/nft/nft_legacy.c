@@ -15,17 +15,15 @@ static void read_names(struct foreign *foreign, const char *path, const char *fa
 	_cleanup_file_ FILE *stream = fopen(path, "re");
 	char name[64];
 
-	if (!stream) {
-		/* Without the module there is no file. */
-		if (errno == ENOENT || errno == ENOTDIR)
-			return;
-		foreign->legacy = LEGACY_UNKNOWN;
-		free(foreign->legacy_why);
-		foreign->legacy_why = mem_format("cannot read %s: %s", path, strerror(errno));
-		return;
-	}
-	for (size_t i = 0; i < LEGACY_NAMES && fscanf(stream, "%63s", name) == 1; i++)
+	errno = stream ? 0 : errno;
+	for (size_t i = 0; stream && i < LEGACY_NAMES && fscanf(stream, "%63s", name) == 1; i++)
 		text_printf(names, "%s%s %s", names->length ? ", " : "", family, name);
+	/* Without the module there is no file. */
+	if (stream ? !ferror(stream) : errno == ENOENT)
+		return;
+	foreign->legacy = LEGACY_UNKNOWN;
+	free(foreign->legacy_why);
+	foreign->legacy_why = mem_format("cannot read %s: %s", path, strerror(errno));
 }
 
 void foreign_read_legacy(struct foreign *foreign, const char *directory)
