@@ -23,10 +23,13 @@ struct options {
 	bool color;	  /* of stdout */
 	bool color_error; /* of stderr */
 	bool dry_run;
-	const char *to; /* export */
 	bool follow;	/* log, as the next two */
 	uint64_t count; /* 0: not given */
 	enum reason reason;
+	const char *to; /* export: the language. explain: the address */
+	/* explain */
+	const char *from, *port, *dnat, *via;
+	bool tls, plaintext, established, local, live;
 	bool heal; /* audit */
 	enum severity fail_on;
 	const struct command *command;
@@ -43,12 +46,13 @@ struct command {
 
 enum option_bit {
 	OPTION_DRY_RUN = 1,
-	OPTION_TO = 2,
+	OPTION_LANGUAGE = 2,
 	OPTION_FOLLOW = 4,
 	OPTION_COUNT = 8,
 	OPTION_REASON = 16,
-	OPTION_HEAL = 32,
-	OPTION_FAIL_ON = 64,
+	OPTION_CONNECTION = 32,
+	OPTION_HEAL = 64,
+	OPTION_FAIL_ON = 128,
 };
 
 int command_check(const struct options *options);
@@ -58,6 +62,7 @@ int command_status(const struct options *options);
 int command_log(const struct options *options);
 int command_remove(const struct options *options);
 int command_export(const struct options *options);
+int command_explain(const struct options *options);
 int command_audit(const struct options *options);
 int command_checks(const struct options *options);
 
@@ -68,6 +73,9 @@ struct report_style output_style(const struct options *options);
 /* The policy and the environment that the options ask for. True on success: the caller frees *ret_policy. False: the
  * error is reported. */
 bool load_policy(const struct options *options, struct policy **ret_policy, const struct environment **ret_environment);
+/* True where the policy is what it expects of itself in this environment; else the error is reported. */
+bool meets_expectations(const struct options *options, const struct policy *policy,
+	const struct environment *environment, const struct ruleset *ruleset);
 /* Writes out what stdio holds. EXIT_TROUBLE, reported, where that fails (a full disk, a closed pipe). */
 int finish_output(const struct options *options, int status);
 

@@ -71,7 +71,7 @@ static void load_payload(struct writer *w, const struct expression *x)
 	netlink_u32(x->table[NFTA_PAYLOAD_OFFSET], &offset);
 	netlink_u32(x->table[NFTA_PAYLOAD_LEN], &length);
 	snprintf(other, sizeof(other), "@%s,%u,%u",
-		base == NFT_PAYLOAD_NETWORK_HEADER	? "nh"
+		base == NFT_PAYLOAD_NETWORK_HEADER     ? "nh"
 		: base == NFT_PAYLOAD_TRANSPORT_HEADER ? "th"
 						       : "other",
 		offset * 8, length * 8);
@@ -306,15 +306,17 @@ static void write_lookup(struct writer *w, const struct expression *x)
 	word(w, held->words[0] ? held->words : "[?]");
 	/* The sets of a rule alone have names that nobody gave. */
 	text_printf(w->text, "%s%s %s%s", flags & NFT_LOOKUP_F_INV ? " !=" : "",
-		reg == UINT32_MAX		? ""
+		reg == UINT32_MAX	 ? ""
 		: reg == NFT_REG_VERDICT ? " vmap"
 					 : " map",
 		set && strncmp(set, "__", 2) == 0 ? "" : "@",
-		!set ? "?" : strncmp(set, "__", 2) == 0 ? "{...}" : set);
+		!set			     ? "?"
+		: strncmp(set, "__", 2) == 0 ? "{...}"
+					     : set);
 }
 
-static void write_target(struct writer *w, const struct expression *x, const char *words, unsigned int address,
-	unsigned int port)
+static void write_target(
+	struct writer *w, const struct expression *x, const char *words, unsigned int address, unsigned int port)
 {
 	const struct holding *held;
 	char buffer[INTERVAL_TEXT];
@@ -327,7 +329,8 @@ static void write_target(struct writer *w, const struct expression *x, const cha
 	if (held && held->bytes && held->length == 4)
 		text_append(w->text, value_format(WIDTH_IPV4, value_from_bytes(WIDTH_IPV4, held->bytes), buffer));
 	else if (held && held->bytes && held->length == 16)
-		text_printf(w->text, "[%s]", value_format(WIDTH_IPV6, value_from_bytes(WIDTH_IPV6, held->bytes), buffer));
+		text_printf(
+			w->text, "[%s]", value_format(WIDTH_IPV6, value_from_bytes(WIDTH_IPV6, held->bytes), buffer));
 	else if (held)
 		text_append(w->text, "[?]");
 	held = x->table[port] ? &w->holds[slot(x, port)] : NULL;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * Any bytes as what the kernel answers about other tables (tests/unit/foreign_replay.h), followed by packets, and judged
- * by audit. Nothing may crash, leak or take long, and what is unknown must not become a pass. With -DFUZZING_ENGINE a
- * fuzzing engine calls LLVMFuzzerTestOneInput(); otherwise main() replays the files, or all files of the directories,
- * that it is given. `fuzz_foreign --record FILE` writes what the kernel answers about the tables of this network
- * namespace.
+ * Any bytes as what the kernel answers about other tables (tests/unit/foreign_replay.h), followed by packets, and
+ * judged by audit. Nothing may crash, leak or take long, and what is unknown must not become a pass. With
+ * -DFUZZING_ENGINE a fuzzing engine calls LLVMFuzzerTestOneInput(); otherwise main() replays the files, or all files of
+ * the directories, that it is given. `fuzz_foreign --record FILE` writes what the kernel answers about the tables of
+ * this network namespace.
  */
 
 #include <dirent.h>
@@ -82,8 +82,8 @@ static ssize_t record_send(void *data _unused_, const void *bytes, size_t length
 	return send(recorder.socket, bytes, length, 0);
 }
 
-static ssize_t record_receive(void *data _unused_, void *buffer, size_t size, bool wait, bool *truncated,
-	bool *from_kernel)
+static ssize_t record_receive(
+	void *data _unused_, void *buffer, size_t size, bool wait, bool *truncated, bool *from_kernel)
 {
 	ssize_t received = recv(recorder.socket, buffer, size, wait ? 0 : MSG_DONTWAIT);
 	const struct nlmsghdr *message = buffer;
@@ -97,7 +97,8 @@ static ssize_t record_receive(void *data _unused_, void *buffer, size_t size, bo
 		if (message->nlmsg_type == NLMSG_DONE)
 			record(REPLAY_END, NULL);
 		else if (message->nlmsg_type == NLMSG_ERROR)
-			record(((const struct nlmsgerr *)mnl_nlmsg_get_payload(message))->error ? REPLAY_NONE : REPLAY_END,
+			record(((const struct nlmsgerr *)mnl_nlmsg_get_payload(message))->error ? REPLAY_NONE
+												: REPLAY_END,
 				NULL);
 		else
 			record((uint16_t)mnl_nlmsg_get_payload_len(message), mnl_nlmsg_get_payload(message));

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What a kernel with other tables answers, from a text of records: two bytes of length (little endian), then a message's
- * payload. Length 0 ends an answer, 0xffff ends it with ENOENT, and so does the end of the text. Requests for the
- * generation are answered without it. So any bytes are answers to nft_read_foreign().
+ * What a kernel with other tables answers, from a text of records: two bytes of length (little endian), then a
+ * message's payload. Length 0 ends an answer, 0xffff ends it with ENOENT, and so does the end of the text. Requests for
+ * the generation are answered without it. So any bytes are answers to nft_read_foreign().
  */
 
 #include <errno.h>
@@ -148,7 +148,11 @@ static inline struct foreign_question replay_question(void)
 {
 	struct foreign_question question = {.ports = {6379, 6380, 9999}, .port_count = 3};
 	const struct foreign_probe probes[] = {
-		{.port = 6379, .width = WIDTH_IPV4, .source = {0, 0x0a140001}, .destination = {0, 0x0a140005}, .destination_known = true},
+		{.port = 6379,
+			.width = WIDTH_IPV4,
+			.source = {0, 0x0a140001},
+			.destination = {0, 0x0a140005},
+			.destination_known = true},
 		{.port = 6380, .width = WIDTH_IPV6, .source = {0x20010db800200000u, 1}},
 		{.port = 9999, .width = WIDTH_IPV4, .source = {0, 0x0a090001}},
 	};

@@ -246,7 +246,8 @@ static const struct fixture {
 	{"firewall.foreign_nat", NULL, add_drop, OUTCOME_PASS, SEVERITY_WARNING, "none maps"},
 	{"firewall.foreign_nat", NULL, unchanged, OUTCOME_PASS, SEVERITY_WARNING, "nothing changed"},
 	{"firewall.foreign_nat", NULL, add_nat, OUTCOME_FAIL, SEVERITY_WARNING,
-		"table ip nat chain PREROUTING handle 4: translates port 7000 to port 6379 of this host: tcp dport 7000 redirect"},
+		"table ip nat chain PREROUTING handle 4: translates port 7000 to port 6379 of this host: tcp dport "
+		"7000 redirect"},
 	{"firewall.foreign_nat", NULL, add_elsewhere, OUTCOME_FAIL, SEVERITY_WARNING,
 		"translates port 6379 to port 6379 of 10.66.0.9"},
 	{"firewall.foreign_nat", NULL, add_range, OUTCOME_FAIL, SEVERITY_WARNING, "a port of 7000-7010 to"},
@@ -257,7 +258,8 @@ static const struct fixture {
 	{"firewall.foreign_nat", NULL, add_rewrite_to_somewhere, OUTCOME_UNKNOWN, SEVERITY_WARNING, "cannot be told"},
 	{"firewall.foreign_nat", NULL, unreadable, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Operation not permitted"},
 	{"firewall.foreign_nat", NULL, incomplete, OUTCOME_UNKNOWN, SEVERITY_WARNING, "more rules"},
-	{"firewall.foreign_nat", NULL, more, OUTCOME_UNKNOWN, SEVERITY_WARNING, "64 rules that concern guarded ports are told, and 3 more"},
+	{"firewall.foreign_nat", NULL, more, OUTCOME_UNKNOWN, SEVERITY_WARNING,
+		"64 rules that concern guarded ports are told, and 3 more"},
 	{"firewall.notrack", NULL, NULL, OUTCOME_PASS, SEVERITY_CRITICAL, "none has notrack"},
 	{"firewall.notrack", NULL, unchanged, OUTCOME_PASS, SEVERITY_CRITICAL, "nothing changed"},
 	{"firewall.notrack", NULL, add_notrack, OUTCOME_FAIL, SEVERITY_CRITICAL, "away from port 6379"},
@@ -312,7 +314,8 @@ static void test_fixtures(void **state)
 			if (strcmp(finding->check->id, f->id) != 0)
 				continue;
 			found++;
-			if (finding->outcome != f->outcome || finding->severity != f->severity || !strstr(text, f->text))
+			if (finding->outcome != f->outcome || finding->severity != f->severity ||
+				!strstr(text, f->text))
 				fail_msg("fixture %zu, %s: %s, %s, '%s'", i, f->id, outcome_name(finding->outcome),
 					severity_name(finding->severity), text);
 		}
@@ -335,10 +338,11 @@ static void test_every_check_has_fixtures(void **state)
 			bool found = false;
 
 			for (size_t i = 0; i < ARRAY_SIZE(fixtures); i++)
-				found = found || (strcmp(fixtures[i].id, checks[c].id) == 0 &&
-							 fixtures[i].outcome == needed[n]);
+				found = found ||
+					(strcmp(fixtures[i].id, checks[c].id) == 0 && fixtures[i].outcome == needed[n]);
 			if (!found)
-				fail_msg("%s has no fixture with the outcome %s", checks[c].id, outcome_name(needed[n]));
+				fail_msg(
+					"%s has no fixture with the outcome %s", checks[c].id, outcome_name(needed[n]));
 		}
 		assert_true(*checks[c].title && *checks[c].meaning && *checks[c].remedy);
 		/* An unknown is explained, too. */
@@ -374,15 +378,29 @@ static void test_exit_status(void **state)
 		} findings[3];
 		int exit[3]; /* --fail-on info, warning, critical */
 	} rows[] = {
-		{{{OUTCOME_PASS, SEVERITY_CRITICAL}, {OUTCOME_PASS, SEVERITY_INFO}, {OUTCOME_NOT_APPLICABLE, SEVERITY_CRITICAL}}, {0, 0, 0}},
-		{{{OUTCOME_FAIL, SEVERITY_CRITICAL}, {OUTCOME_PASS, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_CRITICAL}}, {1, 1, 1}},
-		{{{OUTCOME_FAIL, SEVERITY_WARNING}, {OUTCOME_PASS, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_CRITICAL}}, {1, 1, 0}},
-		{{{OUTCOME_FAIL, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_CRITICAL}}, {1, 0, 0}},
-		{{{OUTCOME_UNKNOWN, SEVERITY_CRITICAL}, {OUTCOME_PASS, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_CRITICAL}}, {2, 2, 2}},
-		{{{OUTCOME_UNKNOWN, SEVERITY_WARNING}, {OUTCOME_PASS, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_CRITICAL}}, {2, 2, 0}},
-		{{{OUTCOME_UNKNOWN, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_CRITICAL}}, {2, 0, 0}},
-		{{{OUTCOME_UNKNOWN, SEVERITY_CRITICAL}, {OUTCOME_FAIL, SEVERITY_WARNING}, {OUTCOME_PASS, SEVERITY_CRITICAL}}, {1, 1, 2}},
-		{{{OUTCOME_UNKNOWN, SEVERITY_INFO}, {OUTCOME_FAIL, SEVERITY_WARNING}, {OUTCOME_FAIL, SEVERITY_CRITICAL}}, {1, 1, 1}},
+		{{{OUTCOME_PASS, SEVERITY_CRITICAL}, {OUTCOME_PASS, SEVERITY_INFO},
+			 {OUTCOME_NOT_APPLICABLE, SEVERITY_CRITICAL}},
+			{0, 0, 0}},
+		{{{OUTCOME_FAIL, SEVERITY_CRITICAL}, {OUTCOME_PASS, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_CRITICAL}},
+			{1, 1, 1}},
+		{{{OUTCOME_FAIL, SEVERITY_WARNING}, {OUTCOME_PASS, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_CRITICAL}},
+			{1, 1, 0}},
+		{{{OUTCOME_FAIL, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_CRITICAL}},
+			{1, 0, 0}},
+		{{{OUTCOME_UNKNOWN, SEVERITY_CRITICAL}, {OUTCOME_PASS, SEVERITY_INFO},
+			 {OUTCOME_PASS, SEVERITY_CRITICAL}},
+			{2, 2, 2}},
+		{{{OUTCOME_UNKNOWN, SEVERITY_WARNING}, {OUTCOME_PASS, SEVERITY_INFO},
+			 {OUTCOME_PASS, SEVERITY_CRITICAL}},
+			{2, 2, 0}},
+		{{{OUTCOME_UNKNOWN, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_INFO}, {OUTCOME_PASS, SEVERITY_CRITICAL}},
+			{2, 0, 0}},
+		{{{OUTCOME_UNKNOWN, SEVERITY_CRITICAL}, {OUTCOME_FAIL, SEVERITY_WARNING},
+			 {OUTCOME_PASS, SEVERITY_CRITICAL}},
+			{1, 1, 2}},
+		{{{OUTCOME_UNKNOWN, SEVERITY_INFO}, {OUTCOME_FAIL, SEVERITY_WARNING},
+			 {OUTCOME_FAIL, SEVERITY_CRITICAL}},
+			{1, 1, 1}},
 	};
 
 	(void)state;
@@ -441,8 +459,10 @@ static void test_question(void **state)
 {
 	struct foreign_question q;
 	struct compiled c = compile_text("p",
-		"default_environment = e\nservice { port = 6379 tls_port = 6380 admin_port = 9999 memcached_port = 11211 }\n"
-		"environment e { tls = required clients = {\"10.0.0.0/8\", \"127.0.0.0/8\", \"2001:db8::7\"} admins = {\"::1\"}\n"
+		"default_environment = e\nservice { port = 6379 tls_port = 6380 admin_port = 9999 memcached_port = "
+		"11211 }\n"
+		"environment e { tls = required clients = {\"10.0.0.0/8\", \"127.0.0.0/8\", \"2001:db8::7\"} admins = "
+		"{\"::1\"}\n"
 		"bind = {\"127.0.0.1\", \"10.0.0.5\"} }\n",
 		NULL);
 
@@ -458,7 +478,8 @@ static void test_question(void **state)
 	compiled_done(&c);
 
 	c = compile_text("p",
-		"default_environment = e\nenvironment e { tls = off clients = {\"10.0.0.1\", \"10.0.0.9\", \"10.0.0.20/31\", "
+		"default_environment = e\nenvironment e { tls = off clients = {\"10.0.0.1\", \"10.0.0.9\", "
+		"\"10.0.0.20/31\", "
 		"\"10.0.0.30\", \"2001:db8::7\"} }\n",
 		NULL);
 	foreign_ask(c.policy, c.environment, &q);
