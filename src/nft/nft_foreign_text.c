@@ -79,7 +79,8 @@ static void load_payload(struct writer *w, const struct expression *x)
 		if (fields[i].base != base || fields[i].offset != offset || fields[i].length != length ||
 			(fields[i].family != NFPROTO_UNSPEC && fields[i].family != w->family))
 			continue;
-		hold(w, slot(x, NFTA_PAYLOAD_DREG), fields[i].kind, fields[i].words);
+		if (!x->table[NFTA_PAYLOAD_SREG])
+			hold(w, slot(x, NFTA_PAYLOAD_DREG), fields[i].kind, fields[i].words);
 		snprintf(other, sizeof(other), "%s", fields[i].words);
 		break;
 	}
