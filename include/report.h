@@ -21,6 +21,7 @@ struct report_style {
 	bool quiet;
 	bool lines;	     /* JSON: one object a line */
 	const char *command; /* "plan" */
+	int indent;	     /* columns in front of changes */
 };
 
 /* What plan, apply and remove tell. All pointers are borrowed. */

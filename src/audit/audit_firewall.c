@@ -14,8 +14,8 @@ void assess_in_force(const struct check *check, const struct audit_facts *facts,
 		if (facts->unchanged)
 			finding_add(ret, check, OUTCOME_PASS, SUBJECT, "in force: nothing changed since the last look");
 		else
-			finding_add(ret, check, OUTCOME_UNKNOWN, SUBJECT, "the kernel's table could not be read: %s",
-				facts->drift_unknown);
+			finding_add(
+				ret, check, OUTCOME_UNKNOWN, SUBJECT, "could not be read: %s", facts->drift_unknown);
 		return;
 	}
 	why = ruleset_why_not_in_force(facts->drift->observed);
@@ -33,8 +33,8 @@ void assess_drift(const struct check *check, const struct audit_facts *facts, st
 		if (facts->unchanged)
 			finding_add(ret, check, OUTCOME_PASS, SUBJECT, "nothing changed since the last look");
 		else
-			finding_add(ret, check, OUTCOME_UNKNOWN, SUBJECT, "the kernel's table could not be read: %s",
-				facts->drift_unknown);
+			finding_add(
+				ret, check, OUTCOME_UNKNOWN, SUBJECT, "could not be read: %s", facts->drift_unknown);
 		return;
 	}
 	if (facts->drift->count == 0)
@@ -42,6 +42,5 @@ void assess_drift(const struct check *check, const struct audit_facts *facts, st
 	else
 		finding_add(ret, check, OUTCOME_FAIL, SUBJECT, "%s %s from the policy",
 			format_count(number, facts->drift->count),
-			facts->drift->count == 1 ? "difference" : "differences")
-			->origin = facts->drift->changes[0].origin;
+			facts->drift->count == 1 ? "difference" : "differences");
 }

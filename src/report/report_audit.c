@@ -47,8 +47,12 @@ static void print_finding(
 		print_clean(stream, finding->evidence);
 		fputc('\n', stream);
 	}
-	if (strcmp(check->id, "firewall.drift") == 0 && report->drift && report->drift->count)
-		print_changes(style, report->policy, report->drift, DRIFT_SHOWN);
+	if (strcmp(check->id, "firewall.drift") == 0 && report->drift && report->drift->count) {
+		struct report_style nested = *style;
+
+		nested.indent = 4;
+		print_changes(&nested, report->policy, report->drift, DRIFT_SHOWN);
+	}
 	if (finding->remedy) {
 		fprintf(stream, "      %sto mend it:%s ", paint(style, BOLD), paint(style, RESET));
 		print_clean(stream, finding->remedy);
@@ -58,12 +62,12 @@ static void print_finding(
 
 static void print_healed(const struct report_style *style, const struct report_audit *report)
 {
-	if (report->healed) {
-		fprintf(style->stream, "%sHealed%s in one transaction and read back:\n", paint(style, GREEN),
-			paint(style, RESET));
-		print_changes(style, report->policy, report->healed, DRIFT_SHOWN);
-		fputc('\n', style->stream);
-	}
+	if (!report->healed)
+		return;
+	fprintf(style->stream, "%sHealed%s in one transaction and read back:\n", paint(style, GREEN),
+		paint(style, RESET));
+	print_changes(style, report->policy, report->healed, DRIFT_SHOWN);
+	fputc('\n', style->stream);
 }
 
 static void print_summary(const struct report_style *style, const struct report_audit *report)

@@ -94,7 +94,8 @@ void print_place(const struct report_style *style, const struct policy *policy, 
 static void print_line(const struct report_style *style, enum change_kind kind, char sign, int indent,
 	const char *label, const char *detail)
 {
-	fprintf(style->stream, "  %s%c%s %*s", kind_color(style, kind), sign, paint(style, RESET), indent, "");
+	fprintf(style->stream, "%*s%s%c%s %*s", style->indent + 2, "", kind_color(style, kind), sign,
+		paint(style, RESET), indent, "");
 	print_clean(style->stream, label);
 	if (*detail)
 		fputs("  ", style->stream);
@@ -116,7 +117,8 @@ static void print_change(const struct report_style *style, const struct policy *
 	change_expected_text(change, &expected);
 	change_observed_text(change, &observed);
 	if (change->kind == CHANGE_CHANGE && observed.length) {
-		fprintf(style->stream, "  %s~%s ", kind_color(style, CHANGE_CHANGE), paint(style, RESET));
+		fprintf(style->stream, "%*s%s~%s ", style->indent + 2, "", kind_color(style, CHANGE_CHANGE),
+			paint(style, RESET));
 		print_clean(style->stream, text_string(&object));
 		print_place(style, policy, change->origin, 4 + (int)object.length);
 		print_line(style, CHANGE_REMOVE, '-', 4, "", text_string(&observed));
@@ -158,7 +160,7 @@ void print_changes(
 		size_t end = i + 1;
 
 		if (!style->verbose && ++lines > limit) {
-			fprintf(style->stream, "  ... and %s more (--verbose shows all)\n",
+			fprintf(style->stream, "%*s... and %s more (--verbose shows all)\n", style->indent + 2, "",
 				format_count(number, changes->count - i));
 			return;
 		}
@@ -169,10 +171,10 @@ void print_changes(
 		for (size_t k = i; k < i + shown; k++)
 			print_change(style, policy, &changes->changes[k]);
 		if (shown < end - i)
-			fprintf(style->stream, "  %s%c%s ... and %s more of %s (--verbose shows all)\n",
-				kind_color(style, changes->changes[i].kind), kind_sign(changes->changes[i].kind),
-				paint(style, RESET), format_count(number, end - i - shown),
-				changes->changes[i].expected_set->name);
+			fprintf(style->stream, "%*s%s%c%s ... and %s more of %s (--verbose shows all)\n",
+				style->indent + 2, "", kind_color(style, changes->changes[i].kind),
+				kind_sign(changes->changes[i].kind), paint(style, RESET),
+				format_count(number, end - i - shown), changes->changes[i].expected_set->name);
 		i = end;
 	}
 }

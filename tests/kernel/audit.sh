@@ -20,7 +20,7 @@ drift() {
 	nft insert rule inet dflyguard judge accept
 	expect_exit 1 guard audit --fail-on critical
 	expect_text "$out" '^  fail +critical +firewall.drift +table inet dflyguard: 2 differences' \
-		'^  - element of clients_v4 +192.0.2.0/24 +.*policy.conf:[0-9]+$' '^  - chain judge rule 1 +accept' \
+		'^      - element of clients_v4 +192.0.2.0/24 +.*policy.conf:[0-9]+$' '^      - chain judge rule 1 +accept' \
 		'to mend it: dflyguard audit --heal' '^1 failed \(1 critical\), 7 passed\.$'
 	expect_exit 1 guard --format json audit
 	expect_text "$out" '"conforming": false' '"object": "chain judge rule 1"' '"observed": "192.0.2.0/24"' '"policy": ".*policy.conf:[0-9]+"'

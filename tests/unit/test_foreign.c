@@ -142,7 +142,8 @@ static void put_payload(struct maker *m, uint32_t base, uint32_t offset, uint32_
 	expression_end(m, item, data);
 }
 
-static void put_load(struct maker *m, const char *name, uint16_t dreg_type, uint16_t key_type, uint32_t key, uint32_t reg)
+static void put_load(
+	struct maker *m, const char *name, uint16_t dreg_type, uint16_t key_type, uint32_t key, uint32_t reg)
 {
 	struct nlattr *data;
 	struct nlattr *item = expression(m, name, &data);
@@ -258,11 +259,12 @@ static void stage_effect(void *data, const struct effect *effect)
 		stage->effects[stage->effect_count++] = *effect;
 }
 
-static unsigned int walk_rules(struct stage *stage, const struct foreign_rule *rules, size_t count,
-	const struct packet *packet)
+static unsigned int walk_rules(
+	struct stage *stage, const struct foreign_rule *rules, size_t count, const struct walked *packet)
 {
 	struct walk_source source = {stage, stage_chain, stage_regular, stage_length, stage_lookup, stage_effect};
-	struct foreign_chain chain = {.name = (char *)(uintptr_t) "base", .rules = (void *)(uintptr_t)rules, .count = count};
+	struct foreign_chain chain = {
+		.name = (char *)(uintptr_t) "base", .rules = (void *)(uintptr_t)rules, .count = count};
 	struct walk walk = {.source = &source, .budget = 1000};
 	unsigned int outcome = walk_chain(&walk, &chain, packet);
 
@@ -270,10 +272,10 @@ static unsigned int walk_rules(struct stage *stage, const struct foreign_rule *r
 	return outcome;
 }
 
-static struct packet to_port(uint16_t port)
+static struct walked to_port(uint16_t port)
 {
 	struct value source = {0, 0x0a140001};
-	struct packet packet = packet_make(WIDTH_IPV4, &source, NULL);
+	struct walked packet = packet_make(WIDTH_IPV4, &source, NULL);
 
 	packet_set_port(&packet, port, port);
 	return packet;
@@ -289,11 +291,21 @@ static void test_ports(void **state)
 		uint16_t first, last; /* of the packet's port */
 		enum known expected;
 	} rows[] = {
-		{NFT_CMP_EQ, 6379, 6379, KNOWN_YES}, {NFT_CMP_EQ, 6380, 6380, KNOWN_NO}, {NFT_CMP_EQ, 0, 65535, KNOWN_MAYBE},
-		{NFT_CMP_EQ, 7000, 7001, KNOWN_NO}, {NFT_CMP_NEQ, 6379, 6379, KNOWN_NO}, {NFT_CMP_NEQ, 1, 2, KNOWN_YES},
-		{NFT_CMP_NEQ, 0, 65535, KNOWN_MAYBE}, {NFT_CMP_LT, 6378, 6378, KNOWN_YES}, {NFT_CMP_LT, 6379, 6379, KNOWN_NO},
-		{NFT_CMP_LTE, 6379, 6379, KNOWN_YES}, {NFT_CMP_LTE, 6380, 6380, KNOWN_NO}, {NFT_CMP_GT, 6379, 6379, KNOWN_NO},
-		{NFT_CMP_GT, 6380, 65535, KNOWN_YES}, {NFT_CMP_GTE, 6379, 6379, KNOWN_YES}, {NFT_CMP_GTE, 6000, 7000, KNOWN_MAYBE},
+		{NFT_CMP_EQ, 6379, 6379, KNOWN_YES},
+		{NFT_CMP_EQ, 6380, 6380, KNOWN_NO},
+		{NFT_CMP_EQ, 0, 65535, KNOWN_MAYBE},
+		{NFT_CMP_EQ, 7000, 7001, KNOWN_NO},
+		{NFT_CMP_NEQ, 6379, 6379, KNOWN_NO},
+		{NFT_CMP_NEQ, 1, 2, KNOWN_YES},
+		{NFT_CMP_NEQ, 0, 65535, KNOWN_MAYBE},
+		{NFT_CMP_LT, 6378, 6378, KNOWN_YES},
+		{NFT_CMP_LT, 6379, 6379, KNOWN_NO},
+		{NFT_CMP_LTE, 6379, 6379, KNOWN_YES},
+		{NFT_CMP_LTE, 6380, 6380, KNOWN_NO},
+		{NFT_CMP_GT, 6379, 6379, KNOWN_NO},
+		{NFT_CMP_GT, 6380, 65535, KNOWN_YES},
+		{NFT_CMP_GTE, 6379, 6379, KNOWN_YES},
+		{NFT_CMP_GTE, 6000, 7000, KNOWN_MAYBE},
 		{77, 6379, 6379, KNOWN_MAYBE},
 	};
 
@@ -301,7 +313,7 @@ static void test_ports(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct maker m;
 		struct stage stage = {0};
-		struct packet packet = to_port(1);
+		struct walked packet = to_port(1);
 		unsigned int expected = rows[i].expected == KNOWN_YES  ? MAY_DROP
 					: rows[i].expected == KNOWN_NO ? MAY_RETURN
 								       : MAY_DROP | MAY_RETURN;
@@ -321,7 +333,7 @@ static void test_flowtable(void **state)
 {
 	struct maker m;
 	struct stage stage = {0};
-	struct packet packet = to_port(6379);
+	struct walked packet = to_port(6379);
 	_cleanup_text_ struct text text = {0};
 
 	(void)state;
@@ -362,7 +374,7 @@ static void test_addresses(void **state)
 		{61, 4, "\x00\x00\x00\x00", NULL, MAY_DROP | MAY_RETURN},
 		{4000000000u, 4, "\x00\x00\x00\x00", NULL, MAY_DROP | MAY_RETURN},
 	};
-	const struct packet packet = to_port(6379);
+	const struct walked packet = to_port(6379);
 	struct stage stage = {0};
 	struct maker m;
 
@@ -397,7 +409,7 @@ static void test_addresses(void **state)
 /* What we have no words for, in front of a verdict or alone, and registers that are none. */
 static void test_unknown(void **state)
 {
-	const struct packet packet = to_port(6379);
+	const struct walked packet = to_port(6379);
 	struct stage stage = {0};
 	struct maker m;
 
@@ -416,7 +428,8 @@ static void test_unknown(void **state)
 	for (uint32_t reg = 0; reg < 40; reg++) {
 		begin(&m);
 		put_payload(&m, NFT_PAYLOAD_NETWORK_HEADER, 0, 20, reg);
-		put_cmp(&m, NFT_CMP_EQ, "\x45\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20, reg);
+		put_cmp(&m, NFT_CMP_EQ,
+			"\x45\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20, reg);
 		put_verdict(&m, NF_DROP, NULL);
 		walk_rules(&stage, end(&m), 1, &packet);
 	}
@@ -433,7 +446,7 @@ static void test_unknown(void **state)
 /* Jumps: behind a chain that returns the walk goes on; behind goto it does not; a loop ends. */
 static void test_chains(void **state)
 {
-	const struct packet packet = to_port(6379);
+	const struct walked packet = to_port(6379);
 	struct foreign_rule rules[2];
 	struct maker jump;
 	struct maker drop;
@@ -446,7 +459,8 @@ static void test_chains(void **state)
 	rules[1] = *end(&drop);
 	begin(&back);
 	put_verdict(&back, NFT_RETURN, NULL);
-	stage.chains[0] = (struct foreign_chain){.name = (char *)(uintptr_t) "c", .rules = (void *)(uintptr_t)end(&back), .count = 1};
+	stage.chains[0] = (struct foreign_chain){
+		.name = (char *)(uintptr_t) "c", .rules = (void *)(uintptr_t)end(&back), .count = 1};
 	begin(&jump);
 	put_verdict(&jump, NFT_JUMP, "c");
 	rules[0] = *end(&jump);
@@ -467,7 +481,7 @@ static void test_chains(void **state)
 /* A set is asked for a key that is known, and for no other. */
 static void test_lookup(void **state)
 {
-	struct packet packet = to_port(6379);
+	struct walked packet = to_port(6379);
 	struct stage stage = {0};
 	struct nlattr *data;
 	struct nlattr *item;
