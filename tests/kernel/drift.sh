@@ -1,6 +1,6 @@
 #!/bin/bash
-# Guarantee 10: whatever somebody does to our table, plan sees it and says what, apply mends it, plan then finds nothing,
-# the table lists as before, and nobody else's table has changed.
+# Guarantee 10: whatever somebody does to our table, plan and audit see it and say what, audit --heal mends it, both then
+# find nothing, the table lists as before, and nobody else's table has changed.
 . "$(dirname "$0")/../lib/guard.sh"
 ip link set lo up
 environment 'tls = required bind = {"10.20.0.5", "10.20.0.6", "2001:db8:20::5"} admin_bind = {"10.20.0.6"}
@@ -61,7 +61,10 @@ heals() { # heals PATTERN MUTATION: the plan shows PATTERN
 	expect_text "$out" "$1"
 	expect_exit 1 guard --format json plan
 	expect_text "$out" '"kind": *"(add|remove|change|move)"'
-	expect_exit 0 guard apply
+	expect_exit 1 guard audit --verbose
+	expect_text "$out" "$1"
+	expect_exit 0 guard audit --heal
+	expect_exit 0 guard audit --fail-on info
 	expect_exit 0 guard plan
 	listing >"$work/healed"
 	expect_same "our table" "$work/listing" "$work/healed"

@@ -187,6 +187,26 @@ iptables_nft() {
 }
 t "iptables-nft with its own extensions" iptables_nft
 
+owner() {
+	fresh
+	mkfifo "$work/nft"
+	nft -i <"$work/nft" >"$work/nft.log" 2>&1 &
+	local process=$!
+	exec 7>"$work/nft"
+	echo 'add table inet firewalld { flags owner; chain c { type filter hook input priority 0; tcp dport 6379 accept; }; }' >&7
+	if wait_until 5 nft list table inet firewalld && nft list table inet firewalld | grep -q owner; then
+		expect_exit 1 guard audit
+		expect_text "$out" 'fail +warning +firewall.owner .*a program owns tables that name a guarded port: inet firewalld \(firewalld\)'
+	else
+		skip "no table with an owner can be made here: $(head -n 1 "$work/nft.log")"
+	fi
+	exec 7>&-
+	wait "$process" 2>/dev/null
+	wait_until 5 eval '! nft list table inet firewalld' || wrong "the owner's table stayed"
+	expect_exit 0 guard audit
+}
+t "a table with an owner" owner
+
 # --- large ---
 large() {
 	fresh
