@@ -128,7 +128,7 @@ static const struct {
 	{"live", OPTION_LIVE, NULL, OPTION_CONNECTION, "ask the table that is in the kernel now"},
 	{"heal", OPTION_AUDIT_HEAL, NULL, OPTION_HEAL, "put back what differs, and audit again"},
 	{"fail-on", OPTION_AUDIT_FAIL, "SEVERITY", OPTION_FAIL_ON,
-		"info, warning or critical: from where on a finding counts (default warning)"},
+		"info, warning (default) or critical: what is below does not count"},
 	{"quiet", 'q', NULL, 0, "no text on success; the exit status tells"},
 	{"verbose", 'v', NULL, 0, "more detail, and how long each step took"},
 	{"color", OPTION_COLOR, "WHEN", 0, "auto, always or never (default auto: on a terminal)"},

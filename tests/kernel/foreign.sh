@@ -107,6 +107,11 @@ t "dropped by a map of verdicts" found 1 'table ip mine {
 		chain no { reject with tcp reset; }
 		chain in { type filter hook input priority 0; tcp dport vmap { 22 : accept, 9999 : jump no }; }; }' \
 	'chain no handle [0-9]+: drops what the policy allows: from 10.9.0.1 to port 9999'
+t "dropped by what a map says of all others" found 1 'table inet mine { map m { type inet_service : verdict; elements = { 22 : accept, * : drop }; }
+		chain in { type filter hook input priority 0; tcp dport vmap @m; }; }' \
+	'drops what the policy allows: from 10.20.0.1 to port 6379' 'tcp dport vmap @m'
+t "an interval in a map of verdicts" none 'table inet mine { map m { type inet_service : verdict; flags interval; elements = { 6379-6390 : accept, 9000-10000 : accept, 1-6378 : drop }; }
+		chain in { type filter hook input priority 0; policy drop; tcp dport vmap @m; }; }'
 t "dropped by state" found 1 'table ip mine { chain in { type filter hook prerouting priority 10; tcp dport 6380 ct state new drop; }; }' \
 	'drops what the policy allows: from 10.20.0.1 to port 6380'
 t "dropped by what is not in a set" found 1 'table ip6 mine {

@@ -333,7 +333,8 @@ static void test_json_errors(void **state)
 /* Each command's help, as golden text: options, exit status, examples. */
 static void test_help(void **state)
 {
-	static const char *const commands[] = {"check", "plan", "apply", "status", "log", "export", "remove"};
+	static const char *const commands[] = {
+		"check", "plan", "apply", "audit", "checks", "status", "log", "explain", "export", "remove"};
 
 	(void)state;
 	for (size_t i = 0; i <= ARRAY_SIZE(commands); i++) {

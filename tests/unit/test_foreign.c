@@ -504,6 +504,72 @@ static void test_lookup(void **state)
 	assert_int_equal(stage.asked, 2);
 }
 
+/* --- a flowtable, read as from a kernel that has them --- */
+
+static void record_message(struct text *text, uint8_t family, const struct nlmsghdr *attributes)
+{
+	size_t length = sizeof(struct nfgenmsg) + mnl_nlmsg_get_payload_len(attributes);
+	const char *bytes = mnl_nlmsg_get_payload(attributes);
+
+	text_append_char(text, (char)length);
+	text_append_char(text, (char)(length >> 8));
+	text_append_char(text, (char)family);
+	for (size_t i = 1; i < sizeof(struct nfgenmsg); i++)
+		text_append_char(text, 0);
+	for (size_t i = 0; i < mnl_nlmsg_get_payload_len(attributes); i++)
+		text_append_char(text, bytes[i]);
+}
+
+static void record_end(struct text *text)
+{
+	text_append_char(text, 0);
+	text_append_char(text, 0);
+}
+
+static void test_flowtable_read(void **state)
+{
+	const struct foreign_question question = replay_question();
+	_cleanup_text_ struct text text = {0};
+	char buffer[1024];
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+	struct nlattr *hook;
+	struct foreign *foreign;
+	struct maker m;
+
+	(void)state;
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, "mine");
+	record_message(&text, NFPROTO_INET, message);
+	record_end(&text);
+	message = mnl_nlmsg_put_header(buffer);
+	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, "mine");
+	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, "forward");
+	hook = mnl_attr_nest_start(message, NFTA_CHAIN_HOOK);
+	mnl_attr_put_u32(message, NFTA_HOOK_HOOKNUM, htobe32(NF_INET_FORWARD));
+	mnl_attr_put_u32(message, NFTA_HOOK_PRIORITY, 0);
+	mnl_attr_nest_end(message, hook);
+	mnl_attr_put_strz(message, NFTA_CHAIN_TYPE, "filter");
+	record_message(&text, NFPROTO_INET, message);
+	record_end(&text);
+	begin(&m);
+	put_load(&m, "ct", NFTA_CT_DREG, NFTA_CT_KEY, NFT_CT_STATE, NFT_REG_1);
+	put_mask(&m, &(uint32_t){2}, 4, NFT_REG_1);
+	put_cmp(&m, NFT_CMP_NEQ, &(uint32_t){0}, 4, NFT_REG_1);
+	put_plain(&m, "flow_offload");
+	end(&m);
+	mnl_attr_put_u64(m.message, NFTA_RULE_HANDLE, htobe64(9));
+	record_message(&text, NFPROTO_INET, m.message);
+	record_end(&text);
+	assert_int_equal(replay_read(text.data, text.length, &question, &foreign), 0);
+	assert_int_equal(foreign->count, question.port_count);
+	for (size_t i = 0; i < foreign->count; i++) {
+		assert_int_equal(foreign->facts[i].kind, FOREIGN_FLOWTABLE);
+		assert_int_equal(foreign->facts[i].port, question.ports[i]);
+		assert_int_equal(foreign->facts[i].handle, 9);
+		assert_string_equal(foreign->facts[i].table, "inet mine");
+	}
+	foreign_free(foreign);
+}
+
 /* --- legacy --- */
 
 static void test_legacy(void **state)
@@ -567,6 +633,7 @@ int main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_lookup),
+		cmocka_unit_test(test_flowtable_read),
 		cmocka_unit_test(test_legacy),
 	};
 

@@ -620,6 +620,8 @@ static void show_log_no_flags(const struct renderer *renderer, const struct repo
 static void show_log_unreadable(const struct renderer *renderer, const struct report_style *style)
 {
 	show_refusal(renderer, style, NULL, (struct report_refusal){.show_payload = true});
+}
+
 /* --- audit --- */
 
 static void add_fact(struct foreign *foreign, struct foreign_fact fact, const char *text)
