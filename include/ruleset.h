@@ -300,6 +300,14 @@ enum label {
 
 /* What must be there for any packet to be judged at all, and is not. NULL: all of it is. Static. */
 const char *ruleset_why_not_in_force(const struct ruleset *observed);
+/*
+ * A number for all that ruleset_diff() compares: environment, counters, sets with their elements, chains with their
+ * rules; not comments, handles, counts or the time it is in force since. What has the same one is the same, but for one
+ * chance in 2^64 (FNV-1a; not meant against somebody who chooses both). Of a desired ruleset only: no words for what is
+ * opaque. Shown as 16 hexadecimal digits.
+ */
+uint64_t ruleset_fingerprint(const struct ruleset *ruleset);
+
 /* The number of intervals that name who may connect, over all lists. */
 size_t ruleset_source_count(const struct ruleset *ruleset);
 /* The name of the list that a set belongs to ("clients" for "clients_v4_10.0.0.0_9"), or NULL for a set that lists no
