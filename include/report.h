@@ -34,6 +34,11 @@ struct report_changes {
 	size_t sources;	     /* intervals that the policy allows */
 	unsigned int redone; /* how often somebody else committed in between */
 	double seconds;	     /* from the start of the command */
+	/* What could not be done beside it. The text renderer leaves them to who writes to stderr. */
+	char *const *warnings;
+	size_t warning_count;
+	uint64_t confirm_until; /* it is undone then unless confirmed: seconds since 1970; 0: it stays */
+	bool undo_removes;	/* ... to no table at all */
 };
 
 enum conforming { CONFORMING_UNKNOWN, CONFORMING_NO, CONFORMING_YES };
@@ -50,6 +55,8 @@ struct report_status {
 	const struct refused_sources *refused; /* NULL: could not be read */
 	const char *refused_why;	       /* for NULL */
 	uint64_t now;			       /* seconds since 1970 */
+	uint64_t confirm_until;		       /* 0: nothing waits to be confirmed */
+	bool undo_removes;
 };
 
 struct report_check {
@@ -97,6 +104,15 @@ struct report_audit {
 	bool dry_run;			/* only to say what would be healed */
 };
 
+/* What `confirm` tells. */
+struct report_confirm {
+	const char *environment; /* NULL: nothing waited */
+	const char *policy_path; /* of the policy that was applied */
+	bool confirmed;
+	char *const *warnings;
+	size_t warning_count;
+};
+
 /* A way to write. Chosen by its name. */
 struct renderer {
 	const char *name;
@@ -108,6 +124,7 @@ struct renderer {
 	void (*explanation)(const struct report_style *style, const struct report_explanation *report);
 	void (*audit)(const struct report_style *style, const struct report_audit *report);
 	void (*checks)(const struct report_style *style, const struct check *checks, size_t count);
+	void (*confirm)(const struct report_style *style, const struct report_confirm *report);
 	/* The errors of the command, as the result on stdout (JSON); the text renderer writes to style->stream, which
 	 * then is stderr. `diagnostics` may be NULL. `environment` may be NULL. */
 	void (*error)(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,

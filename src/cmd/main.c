@@ -9,6 +9,9 @@
 
 #include "cmd.h"
 
+/* The longest time to confirm, in seconds: a day. */
+#define CONFIRM_MAXIMUM 86400
+
 static const struct command commands[] = {
 	{"check", 0, command_check, "validate the policy, without privileges",
 		"Reads the policy and reports all of its mistakes, each with file and line. Needs\n"
@@ -17,17 +20,36 @@ static const struct command commands[] = {
 		"Then tries what the policy expects of itself (`expect`), in all environments; the exit\n"
 		"status is 1 where something is not so, with a connection that shows it.\n",
 		"dflyguard --policy policies/complete.conf check --verbose"},
-	{"plan", 0, command_plan, "what apply would change, as a diff; changes nothing",
+	{"plan", OPTION_FULL, command_plan, "what apply would change, as a diff; changes nothing",
 		"Compares the policy with the kernel's table, object by object, and shows what\n"
 		"apply would do and the policy line behind each change. The exit status is 1 where\n"
-		"there is something to change.\n",
+		"there is something to change. Where the last look found no difference, not more\n"
+		"than ten minutes ago, and nothing was committed since, the table is not read\n"
+		"again; --full reads it anyway.\n",
 		"dflyguard plan\ndflyguard --environment staging --format json plan"},
-	{"apply", OPTION_DRY_RUN, command_apply, "make the kernel match the policy, in one transaction",
+	{"apply", OPTION_DRY_RUN | OPTION_FULL | OPTION_CONFIRM, command_apply,
+		"make the kernel match the policy, in one transaction",
 		"Commits what differs as one transaction, which the kernel takes as a whole or not\n"
 		"at all, and only if nobody else changed the ruleset since it was read. Then reads\n"
 		"the table back: success means that nothing differs. Where nothing differs before,\n"
-		"nothing is sent. Other tables are never touched.\n",
-		"dflyguard apply\ndflyguard apply --dry-run"},
+		"nothing is sent. Other tables are never touched.\n"
+		"\n"
+		"With --confirm SECONDS it is undone, unless `dflyguard confirm` comes in time: also\n"
+		"where this program or the login that started it is gone by then. It then goes back\n"
+		"to the policy that was confirmed last, or to no table if there was none. A reboot\n"
+		"before that goes back to it, too. An apply without --confirm stays, and ends the\n"
+		"waiting of one before.\n",
+		"dflyguard apply\ndflyguard apply --dry-run\ndflyguard apply --confirm 60\ndflyguard confirm"},
+	{"confirm", 0, command_confirm, "keep what apply --confirm put in force",
+		"Keeps the policy that `apply --confirm` put in force for a time. The exit status is\n"
+		"1 where nothing waits: it was confirmed before, or undone.\n",
+		"dflyguard confirm"},
+	{"rollback", OPTION_DRY_RUN, command_rollback, "back to the policy in force before the last apply",
+		"Puts the policy in force that was in force before the last apply, or before remove,\n"
+		"with its environment, as it was then: later changes of its files do not count. A\n"
+		"second rollback returns. Where a policy waits for `dflyguard confirm`, that one is\n"
+		"undone. The policy file is not touched: the next apply puts it in force again.\n",
+		"dflyguard rollback --dry-run\ndflyguard rollback"},
 	{"audit", OPTION_DRY_RUN | OPTION_HEAL | OPTION_FAIL_ON, command_audit,
 		"drift and what other tables do, all checks; --heal puts it back",
 		"Compares the kernel's table with the policy, object by object, and looks at what other\n"
@@ -97,7 +119,9 @@ enum {
 	OPTION_LOCAL,
 	OPTION_LIVE,
 	OPTION_AUDIT_HEAL,
-	OPTION_AUDIT_FAIL
+	OPTION_AUDIT_FAIL,
+	OPTION_FULL_LOOK,
+	OPTION_CONFIRM_WITHIN
 };
 
 static const struct {
@@ -112,6 +136,9 @@ static const struct {
 		"which environment of it (else DFLYGUARD_ENVIRONMENT, else its default)"},
 	{"format", OPTION_FORMAT, "text|json", 0, "how to write the result (default text)"},
 	{"dry-run", OPTION_DRY, NULL, OPTION_DRY_RUN, "say what would be done, and do nothing"},
+	{"full", OPTION_FULL_LOOK, NULL, OPTION_FULL, "read the table, even if nothing changed since the last look"},
+	{"confirm", OPTION_CONFIRM_WITHIN, "SECONDS", OPTION_CONFIRM,
+		"undo it, unless confirmed within 1 to 86400 seconds"},
 	{"follow", OPTION_LOG_FOLLOW, NULL, OPTION_FOLLOW, "go on until interrupted"},
 	{"count", OPTION_LOG_COUNT, "N", OPTION_COUNT, "end after N packets (default 10, with --follow no end)"},
 	{"reason", OPTION_LOG_REASON, "NAME", OPTION_REASON, "only what was refused for this reason"},
@@ -283,6 +310,31 @@ static bool parse_color(const char *when, struct options *options)
 	return true;
 }
 
+void warn_about(struct warnings *warnings, const struct err *err, const char *text)
+{
+	ARRAY_GROW(warnings->items, warnings->count, warnings->capacity);
+	warnings->items[warnings->count++] = !err	    ? mem_string(text)
+					     : err->hint[0] ? mem_format("%s: %s (%s)", text, err->message, err->hint)
+							    : mem_format("%s: %s", text, err->message);
+}
+
+void warnings_show(const struct options *options, const struct warnings *warnings)
+{
+	if (options->renderer != &report_text)
+		return;
+	fflush(stdout);
+	for (size_t i = 0; i < warnings->count; i++)
+		fprintf(stderr, "dflyguard: warning: %s\n", warnings->items[i]);
+}
+
+void warnings_done(struct warnings *warnings)
+{
+	for (size_t i = 0; i < warnings->count; i++)
+		free(warnings->items[i]);
+	free(warnings->items);
+	*warnings = (struct warnings){0};
+}
+
 static const char *option_name(int value)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(option_table); i++)
@@ -321,6 +373,17 @@ static bool takes(const struct command *command, int value)
 	return false;
 }
 
+static int take_confirm(struct options *options)
+{
+	char why[INTERVAL_WHY];
+	uint64_t seconds;
+
+	if (number_parse(optarg, 1, CONFIRM_MAXIMUM, &seconds, why) < 0)
+		return usage(options, "--confirm SECONDS, from 1 to 86400", "--confirm: %s", why);
+	options->confirm = (unsigned int)seconds;
+	return -1;
+}
+
 /* One option into `options`; -1 to go on, else the exit status. */
 static int take_option(int value, struct options *options, bool *help)
 {
@@ -344,6 +407,11 @@ static int take_option(int value, struct options *options, bool *help)
 	case OPTION_DRY:
 		options->dry_run = true;
 		return -1;
+	case OPTION_FULL_LOOK:
+		options->full = true;
+		return -1;
+	case OPTION_CONFIRM_WITHIN:
+		return take_confirm(options);
 	case OPTION_TO:
 		options->to = optarg;
 		return -1;
@@ -469,6 +537,9 @@ static int parse(int argc, char **argv, struct options *options)
 		if (given[i] && !takes(options->command, option_table[i].value))
 			return usage(options, "`dflyguard COMMAND --help` lists what a command takes",
 				"this command does not take --%s", option_table[i].name);
+	if (options->confirm && options->dry_run)
+		return usage(
+			options, "leave out one of them", "%s", "--dry-run changes nothing that could be confirmed");
 	return -1;
 }
 
@@ -492,6 +563,8 @@ int main(int argc, char **argv)
 	int status;
 
 	reserve_streams();
+	if (argc >= 3 && argc <= 4 && strcmp(argv[1], "undo") == 0)
+		return command_undo(argv[2], argc == 4);
 	/* Large buffers (a policy's text, a transaction) go back to the system when they are freed. Left to itself,
 	 * malloc would keep later ones in its heap, move them by copying, and hold both: a quarter more at the peak. */
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);

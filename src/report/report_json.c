@@ -70,6 +70,28 @@ static void write_changes(
 	json_array_end(json);
 }
 
+static void write_time(struct json *json, const char *name, uint64_t seconds)
+{
+	char text[32];
+	time_t when = (time_t)seconds;
+	struct tm broken_down;
+
+	if (!seconds || !gmtime_r(&when, &broken_down)) {
+		json_null(json, name);
+		return;
+	}
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &broken_down);
+	json_string(json, name, text);
+}
+
+static void write_warnings(struct json *json, char *const *warnings, size_t count)
+{
+	json_array_begin(json, "warnings");
+	for (size_t i = 0; i < count; i++)
+		json_string(json, NULL, warnings[i]);
+	json_array_end(json);
+}
+
 static void changes(const struct report_style *style, const struct report_changes *report)
 {
 	struct json json = {.stream = style->stream, .indented = true};
@@ -79,21 +101,9 @@ static void changes(const struct report_style *style, const struct report_change
 	json_bool(&json, "dry_run", !report->write);
 	json_number(&json, "sources", report->sources);
 	write_changes(&json, "changes", report->policy, report->changes);
+	write_time(&json, "confirm_until", report->confirm_until);
+	write_warnings(&json, report->warnings, report->warning_count);
 	tail(&json);
-}
-
-static void since(struct json *json, uint64_t seconds)
-{
-	char text[32];
-	time_t when = (time_t)seconds;
-	struct tm broken_down;
-
-	if (!seconds || !gmtime_r(&when, &broken_down)) {
-		json_null(json, "since");
-		return;
-	}
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &broken_down);
-	json_string(json, "since", text);
 }
 
 static void counts(struct json *json, uint64_t packets, uint64_t bytes)
@@ -149,7 +159,7 @@ static void status(const struct report_style *style, const struct report_status 
 	head(&json, style, observed->environment);
 	json_bool(&json, "in_force", report->in_force);
 	json_string(&json, "why_not", report->why_not);
-	since(&json, observed->since);
+	write_time(&json, "since", observed->since);
 	if (report->conforming == CONFORMING_UNKNOWN)
 		json_null(&json, "conforming");
 	else
@@ -157,6 +167,7 @@ static void status(const struct report_style *style, const struct report_status 
 	json_number(&json, "differences", report->differences);
 	json_string(&json, "policy", report->policy_path);
 	json_number(&json, "sources", report->sources);
+	write_time(&json, "confirm_until", report->confirm_until);
 	json_object_begin(&json, "counters");
 	for (size_t i = 0; i < observed->counter_count; i++) {
 		json_object_begin(&json, observed->counters[i].name);
@@ -387,6 +398,17 @@ static void explanation(const struct report_style *style, const struct report_ex
 	tail(&json);
 }
 
+static void confirm(const struct report_style *style, const struct report_confirm *report)
+{
+	struct json json = {.stream = style->stream, .indented = true};
+
+	head(&json, style, report->environment);
+	json_bool(&json, "confirmed", report->confirmed);
+	json_string(&json, "policy", report->policy_path);
+	write_warnings(&json, report->warnings, report->warning_count);
+	tail(&json);
+}
+
 static void error(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,
 	const char *environment)
 {
@@ -468,6 +490,7 @@ const struct renderer report_json = {.name = "json",
 	.check = check,
 	.refusal = refusal,
 	.explanation = explanation,
+	.confirm = confirm,
 	.audit = audit,
 	.checks = checks,
 	.error = error};

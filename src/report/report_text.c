@@ -200,6 +200,27 @@ void print_totals(const struct report_style *style, const struct changeset *chan
 	}
 }
 
+/* "2026-01-02 03:04:05 UTC"; false where the time means nothing. */
+static bool format_time(uint64_t seconds, char text[32])
+{
+	time_t when = (time_t)seconds;
+	struct tm broken_down;
+
+	return seconds && gmtime_r(&when, &broken_down) &&
+	       strftime(text, 32, "%Y-%m-%d %H:%M:%S UTC", &broken_down) > 0;
+}
+
+static void print_confirm(const struct report_style *style, const struct report_changes *report)
+{
+	char when[32];
+
+	if (!format_time(report->confirm_until, when))
+		return;
+	fprintf(style->stream, "%sUntil %s only%s, then back to %s: to keep it, run `dflyguard confirm`.\n",
+		paint(style, YELLOW), when, paint(style, RESET),
+		report->undo_removes ? "no table at all, as before" : "the policy that was in force before");
+}
+
 static void changes(const struct report_style *style, const struct report_changes *report)
 {
 	FILE *stream = style->stream;
@@ -221,12 +242,14 @@ static void changes(const struct report_style *style, const struct report_change
 			report->environment ? "%sNothing to do%s: the kernel's table is what the policy says.\n"
 					    : "%sNothing to do%s: there is no table inet " TABLE_NAME ".\n",
 			paint(style, GREEN), paint(style, RESET));
+		print_confirm(style, report);
 		return;
 	}
 	if (!report->write) {
 		print_totals(style, report->changes);
 		fprintf(stream, ". %sNothing was changed%s: this is a plan, `dflyguard %s` does it.\n",
-			paint(style, YELLOW), paint(style, RESET), report->environment ? "apply" : "remove");
+			paint(style, YELLOW), paint(style, RESET),
+			strcmp(style->command, "plan") == 0 ? "apply" : style->command);
 		return;
 	}
 	fprintf(stream, "%s%s%s in one transaction and read back: nothing differs. (%.0f ms", paint(style, GREEN),
@@ -235,6 +258,21 @@ static void changes(const struct report_style *style, const struct report_change
 		fprintf(stream, "; begun again %u %s, because somebody else changed the ruleset meanwhile",
 			report->redone, plural(report->redone, "time", "times"));
 	fputs(")\n", stream);
+	print_confirm(style, report);
+}
+
+static void confirm(const struct report_style *style, const struct report_confirm *report)
+{
+	if (style->quiet)
+		return;
+	if (!report->confirmed) {
+		fputs("Nothing waits to be confirmed.\n", style->stream);
+		return;
+	}
+	fprintf(style->stream, "%sConfirmed%s: environment %s of ", paint(style, GREEN), paint(style, RESET),
+		report->environment);
+	print_clean(style->stream, report->policy_path);
+	fputs(" stays in force.\n", style->stream);
 }
 
 /* --- status --- */
@@ -254,14 +292,11 @@ static const char *format_duration(char *buffer, size_t size, uint64_t seconds)
 
 static void print_since(const struct report_style *style, const struct report_status *report)
 {
-	char text[64];
-	time_t when = (time_t)report->observed->since;
-	struct tm broken_down;
+	char text[32];
 	uint64_t seconds = report->now > report->observed->since ? report->now - report->observed->since : 0;
 
-	if (!report->observed->since || !gmtime_r(&when, &broken_down))
+	if (!format_time(report->observed->since, text))
 		return;
-	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &broken_down);
 	fprintf(style->stream, " since %s", text);
 	fprintf(style->stream, " (%s)", format_duration(text, sizeof(text), seconds));
 }
@@ -501,6 +536,19 @@ static void print_refused(const struct report_style *style, const struct report_
 		fputs("  The list is full: whoever was refused later is counted by reason alone.\n", style->stream);
 }
 
+/* A policy that waits to be confirmed; also where somebody took the table away meanwhile. */
+static void print_waiting(const struct report_style *style, const struct report_status *report)
+{
+	char when[32];
+	uint64_t left = report->confirm_until > report->now ? report->confirm_until - report->now : 0;
+
+	if (!format_time(report->confirm_until, when))
+		return;
+	fprintf(style->stream, "  waiting    %sfor `dflyguard confirm` until %s (%" PRIu64 " s)%s, else back to %s\n",
+		paint(style, YELLOW), when, left, paint(style, RESET),
+		report->undo_removes ? "no table" : "the policy before");
+}
+
 static void status(const struct report_style *style, const struct report_status *report)
 {
 	const struct ruleset *observed = report->observed;
@@ -512,8 +560,10 @@ static void status(const struct report_style *style, const struct report_status 
 		return;
 	if (!report->in_force) {
 		fprintf(stream, "%snot in force%s: %s\n", paint(style, RED), paint(style, RESET), report->why_not);
-		if (!observed->present)
+		if (!observed->present) {
+			print_waiting(style, report);
 			return;
+		}
 	} else {
 		fprintf(stream, "%sin force%s", paint(style, GREEN), paint(style, RESET));
 		print_since(style, report);
@@ -526,6 +576,7 @@ static void status(const struct report_style *style, const struct report_status 
 		fprintf(stream, "%s\n", paint(style, RESET));
 	}
 	print_conforming(style, report);
+	print_waiting(style, report);
 	print_ports(style, observed);
 	fprintf(stream, "  sources    %s %s who may connect\n", format_count(number, report->sources),
 		plural(report->sources, "interval", "intervals"));
@@ -773,6 +824,7 @@ const struct renderer report_text = {.name = "text",
 	.status = status,
 	.check = check,
 	.refusal = refusal,
+	.confirm = confirm,
 	.explanation = text_explanation,
 	.error = error,
 	.audit = text_audit,

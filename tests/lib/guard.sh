@@ -25,6 +25,9 @@ unset DFLYGUARD_ENVIRONMENT DFLYGUARD_POLICY
 # shellcheck source=tests/lib/net.sh
 . "$root/tests/lib/net.sh"
 policy_file=$work/policy.conf
+# What the program remembers stays with the test.
+STATE_DIRECTORY=$work/state RUNTIME_DIRECTORY=$work/run
+export STATE_DIRECTORY RUNTIME_DIRECTORY
 
 # shellcheck disable=SC2120 # most write the usual file
 policy() { # policy [FILE]: writes the policy from standard input

@@ -1251,8 +1251,9 @@ static void random_list(uint64_t *seed, struct text *text, const char *name, siz
 static void test_print_random(void **state)
 {
 	static const char *const options[] = {"tls = optional", "tls = required", "loopback = deny", "loopback = tls",
-		"admin_tls = required", "server = optional", "log = none", "routed = all", "max_connections_per_source = 7",
-		"new_connections_per_second = 9", "ipv6_source_prefix = 128", "routed = containers"};
+		"admin_tls = required", "server = optional", "log = none", "routed = all",
+		"max_connections_per_source = 7", "new_connections_per_second = 9", "ipv6_source_prefix = 128",
+		"routed = containers"};
 	uint64_t seed = 20261126;
 	unsigned int refused = 0;
 	char buffer[32];

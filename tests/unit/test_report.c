@@ -138,11 +138,11 @@ static void show_mutation(const struct renderer *renderer, const struct report_s
 
 	apply_mutation(&(struct mutation){.mutate = mutate}, observed.ruleset);
 	changes = ruleset_diff(expected.ruleset, observed.ruleset);
-	report = changes_of(&expected, changes);
-	report.write = how.write;
-	report.applied = how.applied;
-	report.redone = how.redone;
-	report.seconds = how.seconds;
+	report = how;
+	report.environment = changes_of(&expected, changes).environment;
+	report.policy = expected.policy;
+	report.changes = changes;
+	report.sources = changes_of(&expected, changes).sources;
 	renderer->changes(style, &report);
 	changeset_free(changes);
 	compiled_done(&observed);
@@ -260,6 +260,43 @@ static void show_nothing_to_remove(const struct renderer *renderer, const struct
 	show_remove(renderer, style, false, true);
 }
 
+/* What stays for a time only, and what could not be remembered. */
+static void show_waiting(const struct renderer *renderer, const struct report_style *style, bool removes, bool again)
+{
+	static char *const warnings[] = {(char *)(uintptr_t) "it is \"so\""};
+
+	show_mutation(renderer, style, again ? mutate_nothing : mutate_each_kind,
+		(struct report_changes){.write = true,
+			.applied = !again,
+			.seconds = 0.02,
+			.confirm_until = GOLDEN_SINCE + 60,
+			.undo_removes = removes,
+			.warnings = warnings,
+			.warning_count = 1});
+}
+
+static void show_applied_waiting(const struct renderer *renderer, const struct report_style *style)
+{
+	show_waiting(renderer, style, false, false);
+}
+
+static void show_applied_first_waiting(const struct renderer *renderer, const struct report_style *style)
+{
+	show_waiting(renderer, style, true, true);
+}
+
+static void show_confirmed(const struct renderer *renderer, const struct report_style *style)
+{
+	renderer->confirm(
+		style, &(struct report_confirm){
+			       .confirmed = true, .environment = "production", .policy_path = "/etc/\033.conf"});
+}
+
+static void show_nothing_to_confirm(const struct renderer *renderer, const struct report_style *style)
+{
+	renderer->confirm(style, &(struct report_confirm){0});
+}
+
 /* --- status --- */
 
 static void count(struct ruleset *r)
@@ -301,6 +338,17 @@ static void show_in_force(const struct renderer *renderer, const struct report_s
 		(struct report_status){
 			.in_force = true, .conforming = CONFORMING_YES, .policy_path = "/etc/dflyguard/policy.conf"},
 		count);
+}
+
+static void show_status_waiting(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){.in_force = true,
+			.conforming = CONFORMING_YES,
+			.policy_path = "p.conf",
+			.now = GOLDEN_SINCE + 20,
+			.confirm_until = GOLDEN_SINCE + 60},
+		mutate_nothing);
 }
 
 static void show_differing(const struct renderer *renderer, const struct report_style *style)
@@ -815,6 +863,14 @@ static const struct report_case cases[] = {
 	{"removed", "remove", false, false, show_removed, "environment=null applied=true"},
 	{"remove-plan", "remove", false, false, show_remove_plan, "environment=null applied=false dry_run=true"},
 	{"remove-nothing", "remove", false, false, show_nothing_to_remove, "environment=null applied=false changes=[]"},
+	{"applied-waiting", "apply", false, false, show_applied_waiting,
+		"applied=true confirm_until=\"2026-01-02T03:05:05Z\""},
+	{"applied-first-waiting", "apply", false, false, show_applied_first_waiting,
+		"applied=false confirm_until=\"2026-01-02T03:05:05Z\""},
+	{"confirmed", "confirm", false, false, show_confirmed, "confirmed=true environment=\"production\""},
+	{"confirmed-quiet", "confirm", false, true, show_confirmed, "confirmed=true"},
+	{"confirmed-nothing", "confirm", false, false, show_nothing_to_confirm, "confirmed=false environment=null"},
+	{"status-waiting", "status", false, false, show_status_waiting, "confirm_until=\"2026-01-02T03:05:05Z\""},
 	{"status-in-force", "status", false, false, show_in_force,
 		"in_force=true why_not=null conforming=true counters.refused_source.packets=1234567 "
 		"counters.refused_source.bytes=98765432 sources=8 since=\"2026-01-02T03:04:05Z\""},
