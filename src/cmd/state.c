@@ -330,17 +330,6 @@ void kept_done(struct kept_policy *kept)
 	*kept = (struct kept_policy){0};
 }
 
-uint64_t policy_digest(const struct policy *policy)
-{
-	_cleanup_text_ struct text text = {0};
-	uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
-
-	policy_print(policy, false, &text);
-	for (size_t i = 0; i < text.length; i++)
-		hash = (hash ^ (unsigned char)text.data[i]) * 0x100000001b3u;
-	return hash;
-}
-
 struct kept_policy kept_from_policy(
 	const struct policy *policy, const struct environment *environment, uint64_t fingerprint, uint64_t digest)
 {

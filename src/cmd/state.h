@@ -72,8 +72,6 @@ struct kept_policy {
 };
 
 void kept_done(struct kept_policy *kept);
-/* A number for all that a policy says, wherever it says it. */
-uint64_t policy_digest(const struct policy *policy);
 /* Fills all but the members of `pending`. */
 struct kept_policy kept_from_policy(
 	const struct policy *policy, const struct environment *environment, uint64_t fingerprint, uint64_t digest);

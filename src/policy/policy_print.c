@@ -13,7 +13,25 @@ struct printer {
 	const struct policy *policy;
 	struct text *text;
 	bool places;
+	uint64_t *hash; /* not NULL: the items of lists go here, as numbers, and not into the text */
 };
+
+/* FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/ */
+#define FNV_BASIS 0xcbf29ce484222325u
+#define FNV_PRIME 0x100000001b3u
+
+static void hash_bytes(uint64_t *hash, const void *bytes, size_t length)
+{
+	const unsigned char *byte = bytes;
+
+	for (size_t i = 0; i < length; i++)
+		*hash = (*hash ^ byte[i]) * FNV_PRIME;
+}
+
+static void hash_number(uint64_t *hash, uint64_t number)
+{
+	hash_bytes(hash, &number, sizeof(number));
+}
 
 /* "# app.conf:12" behind what begins a section. A name of a file may hold anything; a comment may not. */
 static void print_place(const struct printer *printer, uint32_t origin)
@@ -86,6 +104,15 @@ static size_t count_everything(const struct intervals *list)
 	return count;
 }
 
+/* `any` is one source in the text and one interval of each family in the policy. */
+static size_t count_any(const struct source_list *list)
+{
+	size_t v4 = count_everything(&list->v4);
+	size_t v6 = count_everything(&list->v6);
+
+	return v4 < v6 ? v4 : v6;
+}
+
 /* But for the first `skip` that are everything. */
 static void print_intervals(struct items *items, const struct intervals *list, size_t skip)
 {
@@ -107,10 +134,7 @@ static void print_intervals(struct items *items, const struct intervals *list, s
 
 static void print_items(struct items *items, const struct source_list *list)
 {
-	/* `any` is one source in the text and one interval of each family in the policy. */
-	size_t v4 = count_everything(&list->v4);
-	size_t v6 = count_everything(&list->v6);
-	size_t any = v4 < v6 ? v4 : v6;
+	size_t any = count_any(list);
 
 	for (size_t i = 0; i < list->reference_count; i++) {
 		item_begin(items);
@@ -124,12 +148,50 @@ static void print_items(struct items *items, const struct source_list *list)
 	print_intervals(items, &list->v6, any);
 }
 
+/* What print_items() writes, and nothing that it does not. */
+static void hash_intervals(uint64_t *hash, const struct intervals *list, size_t skip)
+{
+	hash_number(hash, list->count - skip);
+	for (size_t i = 0; i < list->count; i++) {
+		struct interval item = intervals_get(list, i);
+
+		if (skip > 0 && is_everything(list->width, item)) {
+			skip--;
+			continue;
+		}
+		if (list->width == WIDTH_IPV6) {
+			hash_number(hash, item.first.hi);
+			hash_number(hash, item.first.lo);
+			hash_number(hash, item.last.hi);
+			hash_number(hash, item.last.lo);
+		} else {
+			hash_number(hash, item.first.lo << 32 | item.last.lo);
+		}
+	}
+}
+
+static void hash_list(uint64_t *hash, const struct source_list *list)
+{
+	size_t any = count_any(list);
+
+	hash_number(hash, list->reference_count);
+	for (size_t i = 0; i < list->reference_count; i++)
+		hash_bytes(hash, list->references[i].name, strlen(list->references[i].name) + 1);
+	hash_number(hash, any);
+	hash_intervals(hash, &list->v4, any);
+	hash_intervals(hash, &list->v6, any);
+}
+
 static void print_list(const struct printer *printer, const struct source_list *list)
 {
 	struct items items = {.text = printer->text};
 	size_t count = list->v4.count + list->v6.count + list->reference_count;
 	size_t begin = printer->text->length;
 
+	if (printer->hash) {
+		hash_list(printer->hash, list);
+		return;
+	}
 	text_append(printer->text, "{");
 	if (count <= LINE_LENGTH / 3) {
 		print_items(&items, list);
@@ -235,20 +297,20 @@ static void print_section(const struct printer *printer, enum section_kind kind,
 	text_append(printer->text, "}\n");
 }
 
-void policy_print(const struct policy *policy, bool places, struct text *text)
+static void print_policy(const struct printer *printer)
 {
-	struct printer printer = {policy, text, places};
+	const struct policy *policy = printer->policy;
 	struct environment environment = environment_standard();
 	struct service service = service_standard();
 
-	print_options(&printer, SECTION_TOP, policy, NULL);
+	print_options(printer, SECTION_TOP, policy, NULL);
 	if (policy->service.origin)
-		print_section(&printer, SECTION_SERVICE, NULL, policy->service.origin, &policy->service, &service);
+		print_section(printer, SECTION_SERVICE, NULL, policy->service.origin, &policy->service, &service);
 	for (size_t i = 0; i < policy->network_count; i++)
-		print_section(&printer, SECTION_NETWORK, policy->networks[i].name, policy->networks[i].origin,
+		print_section(printer, SECTION_NETWORK, policy->networks[i].name, policy->networks[i].origin,
 			&policy->networks[i], NULL);
 	for (size_t i = 0; i < policy->environment_count; i++)
-		print_section(&printer, SECTION_ENVIRONMENT, policy->environments[i].name,
+		print_section(printer, SECTION_ENVIRONMENT, policy->environments[i].name,
 			policy->environments[i].origin, &policy->environments[i], &environment);
 	/* All of them outside, where an environment is named and not surrounded. */
 	for (size_t i = 0; i < policy->expectation_count; i++) {
@@ -256,8 +318,23 @@ void policy_print(const struct policy *policy, bool places, struct text *text)
 
 		if (expectation.environment != POLICY_EVERY_ENVIRONMENT)
 			expectation.environment_name = policy->environments[expectation.environment].name;
-		print_section(&printer, SECTION_EXPECT, NULL, expectation.origin, &expectation, NULL);
+		print_section(printer, SECTION_EXPECT, NULL, expectation.origin, &expectation, NULL);
 	}
 	free(service.flagfile);
 	free(service.unit);
+}
+
+void policy_print(const struct policy *policy, bool places, struct text *text)
+{
+	print_policy(&(struct printer){.policy = policy, .text = text, .places = places});
+}
+
+uint64_t policy_digest(const struct policy *policy)
+{
+	_cleanup_text_ struct text text = {0};
+	uint64_t hash = FNV_BASIS;
+
+	print_policy(&(struct printer){.policy = policy, .text = &text, .hash = &hash});
+	hash_bytes(&hash, text.data, text.length);
+	return hash;
 }

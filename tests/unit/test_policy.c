@@ -1087,6 +1087,7 @@ static void check_printed(const char *what, const struct policy *policy)
 		copy = load_printed(what, text_string(&once));
 		same_rulesets(what, policy, copy, text_string(&once));
 		same_rest(policy, copy);
+		assert_true(policy_digest(policy) == policy_digest(copy));
 		policy_print(copy, false, &again);
 		if (strcmp(text_string(&plain), text_string(&again)) != 0)
 			fail_msg("%s: printed and printed again are not the same:\n%s\n---\n%s", what,
@@ -1248,6 +1249,14 @@ static void random_list(uint64_t *seed, struct text *text, const char *name, siz
 	text_append(text, "}");
 }
 
+static int compare_numbers(const void *a, const void *b)
+{
+	const uint64_t *one = a;
+	const uint64_t *other = b;
+
+	return (*one > *other) - (*one < *other);
+}
+
 static void test_print_random(void **state)
 {
 	static const char *const options[] = {"tls = optional", "tls = required", "loopback = deny", "loopback = tls",
@@ -1256,6 +1265,8 @@ static void test_print_random(void **state)
 		"routed = containers"};
 	uint64_t seed = 20261126;
 	unsigned int refused = 0;
+	uint64_t digests[300];
+	size_t digest_count = 0;
 	char buffer[32];
 
 	(void)state;
@@ -1307,10 +1318,14 @@ static void test_print_random(void **state)
 		_cleanup_free_ char *what = mem_format("round %d", round);
 
 		check_printed(what, policy);
+		digests[digest_count++] = policy_digest(policy);
 		policy_free(policy);
 		diagnostics_done(&diagnostics);
 	}
 	assert_true(refused < 30);
+	qsort(digests, digest_count, sizeof(digests[0]), compare_numbers);
+	for (size_t i = 1; i < digest_count; i++)
+		assert_true(digests[i - 1] != digests[i]);
 }
 
 /* As many sources as there may be, in reasonable time. */
