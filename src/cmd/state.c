@@ -501,13 +501,9 @@ static int keep_previous(int directory, const char *path, struct err *err)
 			return 0;
 		return err_set(err, errno, ERR_IO, "cannot keep '%s/current': %s", path, strerror(errno));
 	}
-	int r = rename_file(directory, path, "previous.new", "previous", err);
-
-	/* Two names of one file, after a crash: the kernel then does nothing, and calls that success. */
-	step("unlink");
-	if (r == 0 && unlinkat(directory, "previous.new", 0) < 0 && errno != ENOENT)
-		return err_set(err, errno, ERR_IO, "cannot delete '%s/previous.new': %s", path, strerror(errno));
-	return r;
+	/* Two names of one file already, after a crash: the kernel then does nothing, calls that success, and the new
+	 * name stays until the next time. */
+	return rename_file(directory, path, "previous.new", "previous", err);
 }
 
 static int sync_directory(int directory, const char *path, struct err *err)
