@@ -35,7 +35,7 @@ else
 quiet =
 endif
 
-ROOMS := base policy ruleset nft report cmd
+ROOMS := base policy ruleset nft audit report cmd
 SOURCES := $(filter-out src/cmd/main.c,$(foreach room,$(ROOMS),$(wildcard src/$(room)/*.c)))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 MAIN := $(BUILD)/cmd/main.o
@@ -136,6 +136,10 @@ KERNEL_HELPERS := $(patsubst tests/kernel/%.c,$(BUILD)/tests/kernel/%,$(wildcard
 $(BUILD)/tests/kernel/%: tests/kernel/%.c
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< $(PACKAGE_LIBS)
+# This one asks the program's own rooms, too.
+$(BUILD)/tests/kernel/differential: tests/kernel/differential.c tests/kernel/differential.h $(BUILD)/libdflyguard.a
+	@mkdir -p $(@D)
+	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
 .PHONY: build-kernel-tests
 build-kernel-tests: $(BUILD)/dflyguard $(KERNEL_HELPERS)
 

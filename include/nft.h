@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * nft: the model to the kernel and back. It may be told a ruleset and a changeset. It never sees a policy, and touches
- * no table but "inet dflyguard" of the network namespace that it was opened in.
+ * nft: the model to the kernel and back. It may be told a ruleset and a changeset. It never sees a policy, and changes
+ * no table but "inet dflyguard" of the network namespace that it was opened in; of others it reads facts.
  */
 
+#include "foreign.h"
 #include "packet.h"
 #include "ruleset.h"
 
@@ -94,6 +95,14 @@ enum commit {
 
 int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t generation, enum commit commit,
 	nft_place *place, void *data, struct err *err);
+
+/*
+ * What other tables of the namespace do to the guarded ports (foreign.h), as it was at one generation, and which tables
+ * of legacy iptables there are. Reads only: their rules as far as a packet for a guarded port may come to them, of
+ * their sets single keys. Bounded in time and memory however large they are; what is beyond the bounds is said to be
+ * missing (ret->incomplete). 0 and *ret, to be freed with foreign_free(); or a negative errno value with `err`.
+ */
+int nft_read_foreign(struct nft *nft, const struct foreign_question *question, struct foreign **ret, struct err *err);
 
 /* ---- nft_log.c: refused packets, as the table sends them to an NFLOG group ---- */
 

@@ -218,3 +218,13 @@ void policy_resolve(const struct policy *policy, const struct source_list *list,
  * expectations that no address can fail. Costs a merge of each list.
  */
 void policy_notes(const struct policy *policy, struct diagnostics *notes);
+
+/*
+ * Appends the policy as one text, which policy_load_text() reads back to a policy that compiles to the same rulesets:
+ * included files in their places, values that are not the defaults, sections by kind and in the order of the text.
+ * Canonical: what was printed, loaded and printed again is the same text. `places`: behind each section's beginning a
+ * comment says where it came from ("# app.conf:12"), which is true of this text only.
+ */
+void policy_print(const struct policy *policy, bool places, struct text *text);
+/* A number for all that policy_print() writes without places, in a tenth of the time (FNV-1a). */
+uint64_t policy_digest(const struct policy *policy);

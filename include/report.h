@@ -6,9 +6,10 @@
  * nothing and touches nothing but the stream that it was given.
  */
 
+#include "audit.h"
+#include "evaluate.h"
 #include "packet.h"
 #include "policy.h"
-#include "ruleset.h"
 
 #define REPORT_SCHEMA 1
 
@@ -20,6 +21,7 @@ struct report_style {
 	bool quiet;
 	bool lines;	     /* JSON: one object a line */
 	const char *command; /* "plan" */
+	int indent;	     /* columns in front of changes */
 };
 
 /* What plan, apply and remove tell. All pointers are borrowed. */
@@ -32,6 +34,11 @@ struct report_changes {
 	size_t sources;	     /* intervals that the policy allows */
 	unsigned int redone; /* how often somebody else committed in between */
 	double seconds;	     /* from the start of the command */
+	/* What could not be done beside it. The text renderer leaves them to who writes to stderr. */
+	char *const *warnings;
+	size_t warning_count;
+	uint64_t confirm_until; /* it is undone then unless confirmed: seconds since 1970; 0: it stays */
+	bool undo_removes;	/* ... to no table at all */
 };
 
 enum conforming { CONFORMING_UNKNOWN, CONFORMING_NO, CONFORMING_YES };
@@ -48,12 +55,15 @@ struct report_status {
 	const struct refused_sources *refused; /* NULL: could not be read */
 	const char *refused_why;	       /* for NULL */
 	uint64_t now;			       /* seconds since 1970 */
+	uint64_t confirm_until;		       /* 0: nothing waits to be confirmed */
+	bool undo_removes;
 };
 
 struct report_check {
 	const struct policy *policy;
 	const struct environment *environment; /* the chosen one, or NULL: all are shown */
 	const struct diagnostics *notes;
+	const struct proofs *proofs; /* NULL: no expectation was tried */
 };
 
 /* One packet that was refused. */
@@ -68,6 +78,41 @@ struct report_refusal {
 	uint64_t lost;		     /* notices that were lost since the last one shown */
 };
 
+/* What explain tells. All pointers are borrowed. */
+struct report_explanation {
+	const char *environment;	/* NULL: not known */
+	const struct policy *policy;	/* NULL: there is none, and so no places */
+	const struct ruleset *ruleset;	/* that was asked */
+	const struct ruleset *expected; /* what the policy says it should be; NULL: there is no policy */
+	bool live;			/* it was read from the kernel */
+	const struct journey *journey;
+	bool any_address;  /* the destination is whatever address of this host */
+	enum port_use use; /* what the port is for at which it arrives */
+	const struct arrival *arrival;
+	const struct trace *trace;
+};
+
+/* What audit tells. All pointers are borrowed. */
+struct report_audit {
+	const char *environment;
+	const struct policy *policy;
+	const struct findings *findings;
+	const struct changeset *drift;	/* what differs now; NULL: not known */
+	bool unchanged;			/* not known, because nothing changed since a look that found no difference */
+	const struct changeset *healed; /* what was put back; NULL: nothing was */
+	bool heal;			/* asked for */
+	bool dry_run;			/* only to say what would be healed */
+};
+
+/* What `confirm` tells. */
+struct report_confirm {
+	const char *environment; /* NULL: nothing waited */
+	const char *policy_path; /* of the policy that was applied */
+	bool confirmed;
+	char *const *warnings;
+	size_t warning_count;
+};
+
 /* A way to write. Chosen by its name. */
 struct renderer {
 	const char *name;
@@ -76,6 +121,10 @@ struct renderer {
 	void (*check)(const struct report_style *style, const struct report_check *report);
 	/* Also with `quiet`: it is what was asked for. Text is in local time. */
 	void (*refusal)(const struct report_style *style, const struct report_refusal *report);
+	void (*explanation)(const struct report_style *style, const struct report_explanation *report);
+	void (*audit)(const struct report_style *style, const struct report_audit *report);
+	void (*checks)(const struct report_style *style, const struct check *checks, size_t count);
+	void (*confirm)(const struct report_style *style, const struct report_confirm *report);
 	/* The errors of the command, as the result on stdout (JSON); the text renderer writes to style->stream, which
 	 * then is stderr. `diagnostics` may be NULL. `environment` may be NULL. */
 	void (*error)(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,

@@ -128,14 +128,17 @@ enum key {
 enum update {
 	UPDATE_ADD,    /* add, where it is not there */
 	UPDATE_TOUCH,  /* add, or begin its time anew */
-	UPDATE_DELETE, /* take it out; go on only if it was there */
+	UPDATE_DELETE, /* take it out, where it is there */
 };
 
 /* What a dynamic set keeps with each element, and what it says of an update. */
 enum meter {
 	METER_NONE,	   /* nothing: go on */
 	METER_COUNTER,	   /* packets and bytes: go on */
-	METER_CONNECTIONS, /* the connections that are open: go on if there are more than `meter_limit` */
+	METER_CONNECTIONS, /* the connections that are open: go on if there are more than `meter_limit`. Never in a set
+			      of ours: the kernel, when it drops a rule that updates such a set, gives up a use of
+			      connection tracking that is another's (seen on 6.18), until nobody's connections are
+			      tracked any more. See term.connections */
 	METER_RATE,	   /* updates a second: go on if there are more than `meter_limit`, and `meter_burst` at once */
 };
 
@@ -147,7 +150,9 @@ struct term {
 	enum verdict verdict;
 	enum key key;
 	enum update update;
-	struct value value; /* host order; LAYOUT_STRING: up to 16 bytes, the first in the highest byte of `hi` */
+	uint32_t connections; /* TERM_UPDATE: not 0 = go on if the element has more than so many open connections. The
+				 element keeps the number that it began with, so another number needs another set */
+	struct value value;   /* host order; LAYOUT_STRING: up to 16 bytes, the first in the highest byte of `hi` */
 	struct value mask;
 	char *name;
 };
@@ -295,6 +300,16 @@ enum label {
 	LABEL_ADMITTED, /* its limits were asked */
 	LABEL_ANSWERED, /* the server's SYN-ACK told the number of its first byte: see set unjudged_v4 */
 };
+
+/* What must be there for any packet to be judged at all, and is not. NULL: all of it is. Static. */
+const char *ruleset_why_not_in_force(const struct ruleset *observed);
+/*
+ * A number for all that ruleset_diff() compares: environment, counters, sets with their elements, chains with their
+ * rules; not comments, handles, counts or the time it is in force since. What has the same one is the same, but for one
+ * chance in 2^64 (FNV-1a; not meant against somebody who chooses both). Of a desired ruleset only: no words for what is
+ * opaque. Shown as 16 hexadecimal digits.
+ */
+uint64_t ruleset_fingerprint(const struct ruleset *ruleset);
 
 /* The number of intervals that name who may connect, over all lists. */
 size_t ruleset_source_count(const struct ruleset *ruleset);

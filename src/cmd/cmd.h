@@ -4,10 +4,12 @@
 /* What the files of src/cmd share: the command line as parsed, and the commands. Only this room prints or decides an
  * exit status. */
 
+#include "audit.h"
 #include "err.h"
 #include "nft.h"
 #include "policy.h"
 #include "report.h"
+#include "state.h"
 
 /* As diff(1). */
 enum exit_status { EXIT_CONFORMING = 0, EXIT_DIFFERS = 1, EXIT_TROUBLE = 2 };
@@ -26,10 +28,17 @@ struct options {
 	bool dry_run;
 	bool boot;			  /* apply, as the next one */
 	bool failure_given, failure_open; /* --on-failure, and =open */
-	const char *to;			  /* export */
 	bool follow;			  /* log, as the next two */
 	uint64_t count;			  /* 0: not given */
 	enum reason reason;
+	const char *to; /* export: the language. explain: the address */
+	/* explain */
+	const char *from, *port, *dnat, *via;
+	bool tls, plaintext, established, local, live;
+	bool heal; /* audit */
+	enum severity fail_on;
+	bool full;	      /* read the table, whatever is known of it */
+	unsigned int confirm; /* seconds; 0: nothing waits */
 	const struct command *command;
 };
 
@@ -44,20 +53,33 @@ struct command {
 
 enum option_bit {
 	OPTION_DRY_RUN = 1,
-	OPTION_TO = 2,
+	OPTION_LANGUAGE = 2,
 	OPTION_FOLLOW = 4,
 	OPTION_COUNT = 8,
 	OPTION_REASON = 16,
-	OPTION_BOOT = 32
+	OPTION_CONNECTION = 32,
+	OPTION_HEAL = 64,
+	OPTION_FAIL_ON = 128,
+	OPTION_FULL = 256,
+	OPTION_CONFIRM = 512,
+	OPTION_BOOT = 1024,
 };
 
+int command_boot(const struct options *options); /* apply --boot */
 int command_check(const struct options *options);
 int command_plan(const struct options *options);
 int command_apply(const struct options *options);
 int command_status(const struct options *options);
 int command_log(const struct options *options);
 int command_remove(const struct options *options);
+int command_confirm(const struct options *options);
+int command_rollback(const struct options *options);
+/* Not for people: waits until the policy with this token must be undone, and undoes it if it still waits. */
+int command_undo(const char *token, bool say_ready);
 int command_export(const struct options *options);
+int command_explain(const struct options *options);
+int command_audit(const struct options *options);
+int command_checks(const struct options *options);
 
 /* Reports an error in the format asked for; returns EXIT_TROUBLE. `diagnostics` may be NULL. */
 int fail(const struct options *options, const struct err *err, const struct diagnostics *diagnostics);
@@ -66,17 +88,47 @@ struct report_style output_style(const struct options *options);
 /* The policy and the environment that the options ask for. True on success: the caller frees *ret_policy. False: the
  * error is reported. */
 bool load_policy(const struct options *options, struct policy **ret_policy, const struct environment **ret_environment);
+/* True where the policy is what it expects of itself in this environment; else the error is reported. */
+bool meets_expectations(const struct options *options, const struct policy *policy,
+	const struct environment *environment, const struct ruleset *ruleset);
+/* What could not be done beside the command's own work, which succeeded. Zero-initialise; free with warnings_done(). */
+struct warnings {
+	char **items;
+	size_t count, capacity;
+};
+/* `err` may be NULL; else its message and hint follow the text. */
+void warn_about(struct warnings *warnings, const struct err *err, const char *text);
+/* On stderr, for people; JSON has them in its object. */
+void warnings_show(const struct options *options, const struct warnings *warnings);
+void warnings_done(struct warnings *warnings);
+
 /* Writes out what stdio holds. EXIT_TROUBLE, reported, where that fails (a full disk, a closed pipe). */
 int finish_output(const struct options *options, int status);
 
-/* ---- cmd_firewall.c, for cmd_boot.c ---- */
+/* ---- cmd_firewall.c ---- */
 
-/* What was done, or is to be done; returns the exit status. `environment` is NULL where all is to go. */
-int report_changes(const struct options *options, const struct reconcile *r, const char *environment);
-/* What must be there for any packet to be judged at all. NULL: all of it is. */
-const char *why_not_in_force(const struct ruleset *observed);
-/* apply --boot. */
-int command_boot(const struct options *options);
+/* A policy on its way into the kernel, and what is remembered of it. All is borrowed. */
+struct request {
+	const struct options *options;
+	struct progress *progress;
+	struct state *state;
+	struct warnings *warnings;
+	const struct policy *policy;
+	const struct environment *environment;
+	const struct kept_policy *source; /* the policy was kept, and is to be kept again as it is; NULL: print it */
+	bool write;
+	bool full;
+	unsigned int confirm;	   /* seconds; 0: for good */
+	bool or_else;		   /* something else is to be tried where this cannot be put in force: see PUT_NOT */
+	struct ruleset *makeshift; /* not the policy's ruleset but this one, which is not to be remembered; or NULL */
+};
+
+/* Reports, and returns the exit status. With `or_else` PUT_NOT where the kernel could be read and did not take it, or
+ * the policy is not what it expects of itself: that was told on stderr. */
+#define PUT_NOT (-1)
+int put_in_force(const struct request *request);
+/* Takes the lock where that can be had; else the guard goes first, and a warning tells. */
+void lock_or_warn(struct state *state, struct warnings *warnings);
 
 /* ---- progress.c: where a long command is, on a terminal; nothing elsewhere ---- */
 
@@ -104,6 +156,9 @@ struct reconcile {
 	const struct policy *policy;
 	bool write;
 	struct progress *progress;
+	/* The generation at which nothing differs, as a record proves (state_looked()); 0 = nothing is known. If the
+	 * kernel still is there, nothing is read. */
+	uint32_t known_generation;
 	/* NULL: one is opened. A test puts its own in. Closed by reconcile_done() in either case. */
 	struct nft *nft;
 	/* Out. Free with reconcile_done(). */
@@ -111,6 +166,7 @@ struct reconcile {
 	struct changeset *changes; /* what was to do; empty = nothing */
 	bool applied;		   /* it was done, and reading back found no difference */
 	unsigned int redone;
+	uint32_t clean_generation; /* at which reading found no difference; 0: none did */
 	/* Within reconcile(): what the first look found, where new lists were made ready after it. */
 	struct snapshot first;
 	struct changeset *first_changes;
@@ -123,3 +179,14 @@ struct reconcile {
  */
 int reconcile(struct reconcile *reconcile, struct err *err);
 void reconcile_done(struct reconcile *reconcile);
+
+/* ---- pending.c: a policy that is in force for a time ---- */
+
+/* Writes RUN/pending and starts who undoes it after `seconds`. `waiting` is what waited before (no token: nothing),
+ * whose place it takes. The lock is held. 0, or a negative errno value with `err`: then all is as it was. */
+int pending_arm(struct state *state, struct kept_policy *pending, const struct kept_policy *waiting,
+	unsigned int seconds, struct err *err);
+/* Puts back what waited before, or nothing. */
+void pending_restore(const struct state *state, const struct kept_policy *waiting);
+/* Back to `current`, or to no table; then nothing waits. The lock is held. */
+int pending_undo(const struct state *state, const struct kept_policy *pending, struct err *err);

@@ -9,54 +9,219 @@
 
 #include "cmd.h"
 
-int report_changes(const struct options *options, const struct reconcile *r, const char *environment)
+/* How long one waits for another dflyguard that changes the table. */
+#define LOCK_SECONDS 30
+
+struct put_outcome {
+	const char *environment; /* NULL: all is to go */
+	uint64_t confirm_until;
+	bool undo_removes;
+};
+
+static int report_changes(const struct options *options, const struct reconcile *r, const struct warnings *warnings,
+	const struct put_outcome *outcome)
 {
 	struct report_style style = output_style(options);
-	struct report_changes report = {.environment = environment,
+	struct report_changes report = {.environment = outcome->environment,
 		.policy = r->policy,
 		.changes = r->changes,
 		.applied = r->applied,
 		.write = r->write,
 		.sources = ruleset_source_count(r->expected),
 		.redone = r->redone,
-		.seconds = progress_seconds(r->progress)};
+		.seconds = progress_seconds(r->progress),
+		.warnings = warnings->items,
+		.warning_count = warnings->count,
+		.confirm_until = outcome->confirm_until,
+		.undo_removes = outcome->undo_removes};
 
 	options->renderer->changes(&style, &report);
+	warnings_show(options, warnings);
 	return finish_output(options, !r->write && r->changes->count ? EXIT_DIFFERS : EXIT_CONFORMING);
 }
 
-/* `environment` is NULL where all is to go. Ends the reconciliation. */
-static int reconcile_and_report(const struct options *options, struct reconcile *r, const char *environment)
+void lock_or_warn(struct state *state, struct warnings *warnings)
 {
 	struct err err = {0};
-	int code = reconcile(r, &err);
+
+	if (state_lock(state, LOCK_SECONDS, &err) < 0)
+		warn_about(warnings, &err, "what is in force is not remembered, or may be remembered wrongly");
+}
+
+/* It was put in force for good: what waited before waits no more. Kept first, so that whoever undoes it meanwhile goes
+ * to what is in force already. */
+static void keep(const struct request *q, const struct kept_policy *kept)
+{
+	struct kept_policy waiting = {0};
+	struct err err = {0};
+
+	if (q->state->lock < 0)
+		return;
+	if (state_keep(q->state, kept, &err) < 0)
+		warn_about(q->warnings, &err,
+			"it is in force, but is not remembered: rollback and a reboot lead to an older policy");
+	if (state_read(q->state, STATE_PENDING, true, &waiting, NULL) == 0)
+		warn_about(q->warnings, NULL,
+			"a policy waited for `dflyguard confirm`: this one took its place, and stays");
+	kept_done(&waiting);
+	err = (struct err){0};
+	if (state_remove_pending(q->state, &err) < 0)
+		warn_about(q->warnings, &err, "what waited for `dflyguard confirm` may still be undone");
+}
+
+/* The time to confirm begins when it is in force. */
+static void begin_waiting(const struct request *q, struct kept_policy *pending, struct put_outcome *outcome)
+{
+	pending->deadline = state_clock() + q->confirm * UINT64_C(1000000000);
+	state_write_pending(q->state, pending, NULL);
+	outcome->confirm_until = (uint64_t)time(NULL) + q->confirm;
+	outcome->undo_removes = pending->undo_removes;
+}
+
+/* A plan remembers its look, too, if nobody else is about to. */
+static void remember_look(const struct request *q, const struct reconcile *r, uint64_t fingerprint)
+{
+	if (r->clean_generation && state_lock(q->state, 0, NULL) == 0)
+		state_remember_look(q->state, fingerprint, r->clean_generation);
+}
+
+/* What to keep of the policy. Nothing that is kept needs a file that is not. */
+static struct kept_policy keepable(const struct request *q, uint64_t fingerprint, uint64_t digest)
+{
+	if (!q->source)
+		return kept_from_policy(q->policy, q->environment, fingerprint, digest);
+	return (struct kept_policy){.environment = mem_string(q->environment->name),
+		.path = mem_string(q->source->path),
+		.applied = (uint64_t)time(NULL),
+		.fingerprint = fingerprint,
+		.digest = digest,
+		.text = mem_stringn(q->source->text + q->source->body, q->source->length - q->source->body),
+		.length = q->source->length - q->source->body};
+}
+
+/* True where `current` says all of that already: then nothing of the policy need be written out. */
+static bool is_kept(const struct request *q, uint64_t fingerprint, uint64_t digest)
+{
+	struct kept_policy current = {0};
+	struct kept_policy waiting = {0};
+	bool same = state_read(q->state, STATE_CURRENT, true, &current, NULL) == 0 &&
+		    current.fingerprint == fingerprint && current.digest == digest &&
+		    strcmp(current.environment, q->environment->name) == 0 &&
+		    strcmp(current.path, q->source ? q->source->path : q->policy->path) == 0 &&
+		    state_read(q->state, STATE_PENDING, true, &waiting, NULL) == -ENOENT;
+
+	kept_done(&current);
+	kept_done(&waiting);
+	return same;
+}
+
+static int put(const struct request *q, struct reconcile *r, uint64_t fingerprint, struct put_outcome *outcome,
+	struct err *err)
+{
+	_cleanup_(kept_done) struct kept_policy kept = {0};
+	_cleanup_(kept_done) struct kept_policy waiting = {0};
+	bool remembers = q->write && !q->makeshift && q->state->lock >= 0;
+	uint64_t digest = remembers ? policy_digest(q->policy) : 0;
+	int code;
+
+	if (q->write && q->confirm) {
+		kept = keepable(q, fingerprint, digest);
+		code = state_read(q->state, STATE_PENDING, false, &waiting, err);
+		if (code < 0 && code != -ENOENT)
+			return code;
+		code = pending_arm(q->state, &kept, &waiting, q->confirm, err);
+		if (code < 0)
+			return code;
+	}
+	code = reconcile(r, err);
+	if (code < 0 && kept.token[0])
+		pending_restore(q->state, &waiting);
+	if (code < 0)
+		return code;
+	if (kept.token[0]) {
+		begin_waiting(q, &kept, outcome);
+	} else if (remembers && !is_kept(q, fingerprint, digest)) {
+		kept = keepable(q, fingerprint, digest);
+		keep(q, &kept);
+	}
+	remember_look(q, r, fingerprint);
+	return 0;
+}
+
+int put_in_force(const struct request *q)
+{
+	struct ruleset *expected;
+	struct reconcile r = {.write = q->write, .policy = q->policy, .progress = q->progress};
+	struct put_outcome outcome = {.environment = q->environment->name};
+	struct options in_text = *q->options;
+	struct err err = {0};
+	uint64_t fingerprint;
 	int status;
 
-	progress_end(r->progress);
-	status = code < 0 ? fail(options, &err, NULL) : report_changes(options, r, environment);
-	reconcile_done(r);
+	in_text.renderer = &report_text;
+	progress_step(q->progress, "compiling", q->policy->source_count);
+	expected = q->makeshift;
+	if (!expected)
+		expected = ruleset_compile(q->policy, q->environment, (uint64_t)time(NULL));
+	if (q->policy->expectation_count && !q->source) {
+		progress_step(q->progress, "trying what the policy expects", q->policy->expectation_count);
+		if (!meets_expectations(q->or_else ? &in_text : q->options, q->policy, q->environment, expected)) {
+			progress_end(q->progress);
+			state_unlock(q->state);
+			ruleset_free(expected);
+			return q->or_else ? PUT_NOT : EXIT_TROUBLE;
+		}
+	}
+	fingerprint = ruleset_fingerprint(expected);
+	r.expected = expected;
+	r.known_generation = q->full ? 0 : state_looked(q->state, fingerprint);
+	status = put(q, &r, fingerprint, &outcome, &err);
+	progress_end(q->progress);
+	if (status < 0 && q->or_else && (r.before.ruleset || r.first.ruleset)) {
+		fail(&in_text, &err, NULL);
+		status = PUT_NOT;
+	} else if (status < 0) {
+		status = fail(q->options, &err, NULL);
+		warnings_show(q->options, q->warnings);
+	} else {
+		status = report_changes(q->options, &r, q->warnings, &outcome);
+	}
+	/* Nobody need wait for our cleaning up. */
+	state_unlock(q->state);
+	reconcile_done(&r);
+	ruleset_free(expected);
 	return status;
 }
 
 static int run(const struct options *options, bool write)
 {
-	const struct environment *environment;
-	struct policy *policy;
+	_cleanup_(state_done) struct state state = state_open();
+	_cleanup_(warnings_done) struct warnings warnings = {0};
 	struct progress progress;
-	struct reconcile r = {.write = write, .progress = &progress};
-	struct ruleset *expected;
+	struct policy *policy;
+	struct request q = {.options = options,
+		.progress = &progress,
+		.state = &state,
+		.warnings = &warnings,
+		.write = write,
+		.full = options->full,
+		.confirm = options->confirm};
+	struct err err = {0};
 	int status;
 
 	progress_begin(&progress, options);
 	progress_step(&progress, "reading the policy", 0);
-	if (!load_policy(options, &policy, &environment))
+	if (!load_policy(options, &policy, &q.environment))
 		return EXIT_TROUBLE;
-	progress_step(&progress, "compiling", policy->source_count);
-	expected = ruleset_compile(policy, environment, (uint64_t)time(NULL));
-	r.expected = expected;
-	r.policy = policy;
-	status = reconcile_and_report(options, &r, environment->name);
-	ruleset_free(expected);
+	q.policy = policy;
+	if (write && options->confirm && state_lock(&state, LOCK_SECONDS, &err) < 0) {
+		err_hint(&err, "apply without --confirm does not need it");
+		policy_free(policy);
+		return fail(options, &err, NULL);
+	}
+	if (write)
+		lock_or_warn(&state, &warnings);
+	status = put_in_force(&q);
 	policy_free(policy);
 	return status;
 }
@@ -71,38 +236,47 @@ int command_apply(const struct options *options)
 	return options->boot ? command_boot(options) : run(options, !options->dry_run);
 }
 
+/* Nothing is in force, and nothing waits. What was in force is what a rollback leads to. */
+static void forget(const struct state *state, struct warnings *warnings)
+{
+	struct err err = {0};
+
+	if (state->lock >= 0 && state_forget(state, &err) < 0)
+		warn_about(warnings, &err, "the policy that was removed is still remembered as the one in force");
+	err = (struct err){0};
+	if (state->lock >= 0 && state_remove_pending(state, &err) < 0)
+		warn_about(warnings, &err, "what waited for `dflyguard confirm` may still be undone");
+}
+
 int command_remove(const struct options *options)
 {
+	_cleanup_(state_done) struct state state = state_open();
+	_cleanup_(warnings_done) struct warnings warnings = {0};
 	struct ruleset *nothing = ruleset_new();
 	struct progress progress;
 	struct reconcile r = {.write = !options->dry_run, .expected = nothing, .progress = &progress};
+	struct err err = {0};
 	int status;
 
 	progress_begin(&progress, options);
-	status = reconcile_and_report(options, &r, NULL);
+	if (r.write)
+		lock_or_warn(&state, &warnings);
+	status = reconcile(&r, &err);
+	progress_end(&progress);
+	if (status < 0) {
+		status = fail(options, &err, NULL);
+	} else {
+		if (r.write)
+			forget(&state, &warnings);
+		status = report_changes(options, &r, &warnings, &(struct put_outcome){0});
+	}
+	state_unlock(&state);
+	reconcile_done(&r);
 	ruleset_free(nothing);
 	return status;
 }
 
 /* --- status --- */
-
-const char *why_not_in_force(const struct ruleset *observed)
-{
-	static const char *const hooks[] = {"prerouting", "input", "forward"};
-
-	if (!observed->present)
-		return "there is no table inet " TABLE_NAME " in this network namespace";
-	if (observed->flags & TABLE_DORMANT)
-		return "table inet " TABLE_NAME " is dormant: the kernel runs none of its chains";
-	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
-		const struct chain *chain = ruleset_chain(observed, hooks[i]);
-
-		if (!chain || !chain->base || chain->opaque || strcmp(hook_name(chain->hook), hooks[i]) != 0 ||
-			chain->rule_count == 0)
-			return "one of its hooks (prerouting, input, forward) is missing or empty";
-	}
-	return NULL;
-}
 
 /* Compares with the policy where there is one: "in force" alone would stay green while a rule is missing. */
 static int compare(const struct options *options, struct report_status *report, struct policy **policy, struct err *err,
@@ -136,6 +310,21 @@ static int compare(const struct options *options, struct report_status *report, 
 	return 0;
 }
 
+static void find_waiting(struct report_status *report)
+{
+	_cleanup_(state_done) struct state state = state_open();
+	struct kept_policy waiting = {0};
+
+	if (state_read(&state, STATE_PENDING, true, &waiting, NULL) < 0)
+		return;
+	uint64_t now = state_clock();
+	uint64_t left = waiting.deadline > now ? (waiting.deadline - now + 999999999) / 1000000000 : 0;
+
+	report->confirm_until = report->now + left;
+	report->undo_removes = waiting.undo_removes;
+	kept_done(&waiting);
+}
+
 int command_status(const struct options *options)
 {
 	struct report_style style = output_style(options);
@@ -154,13 +343,14 @@ int command_status(const struct options *options)
 		return fail(options, &err, NULL);
 	}
 	report.observed = snapshot.ruleset;
-	report.why_not = why_not_in_force(snapshot.ruleset);
+	report.why_not = ruleset_why_not_in_force(snapshot.ruleset);
 	report.in_force = !report.why_not;
 	report.sources = ruleset_source_count(snapshot.ruleset);
 	/* Statistics: where they cannot be read, the rest is true all the same. */
 	if (nft_read_refused(nft, snapshot.ruleset, &refused, &refused_err) == 0)
 		report.refused = &refused;
 	report.refused_why = refused_err.message;
+	find_waiting(&report);
 	bool compared = compare(options, &report, &policy, &err, &diagnostics) == 0;
 
 	/* What is known comes first, also where the policy is bad: a firewall that is not in force must be seen. */

@@ -150,10 +150,10 @@ static void show(struct log_run *run, const struct nft_log_event *event)
 	options->renderer->refusal(&style, &report);
 }
 
-enum outcome { GO_ON, ENDED, READER_GONE, FAILED };
+enum log_end { GO_ON, ENDED, READER_GONE, FAILED };
 
 /* Each packet is out before the next is looked at. */
-static enum outcome write_out(const struct log_run *run)
+static enum log_end write_out(const struct log_run *run)
 {
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
@@ -164,7 +164,7 @@ static enum outcome write_out(const struct log_run *run)
 	return FAILED;
 }
 
-static enum outcome step(struct log_run *run, bool *more)
+static enum log_end step(struct log_run *run, bool *more)
 {
 	/* Nothing is read from stdout; but a pipe whose reader is gone is reported there, also while nothing comes. */
 	struct pollfd waiting[] = {{.fd = run->signals, .events = POLLIN},
@@ -191,7 +191,7 @@ static enum outcome step(struct log_run *run, bool *more)
 	if (r == 0)
 		return GO_ON;
 	show(run, &event);
-	enum outcome outcome = write_out(run);
+	enum log_end outcome = write_out(run);
 
 	return outcome == GO_ON && run->wanted && run->shown >= run->wanted ? ENDED : outcome;
 }
@@ -225,7 +225,7 @@ static void sum_up(const struct log_run *run)
 
 static int run_log(struct log_run *run)
 {
-	enum outcome outcome;
+	enum log_end outcome;
 	struct err err = {0};
 	bool more = false;
 	char group[16];

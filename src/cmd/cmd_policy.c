@@ -8,6 +8,50 @@
 
 #include "cmd.h"
 
+/* In all environments, or in the one that was asked for. */
+static void try_expectations(const struct policy *policy, const struct environment *only, struct proofs *proofs)
+{
+	for (size_t i = 0; policy->expectation_count && i < policy->environment_count; i++) {
+		const struct environment *environment = &policy->environments[i];
+		struct ruleset *ruleset;
+
+		if (only && environment != only)
+			continue;
+		ruleset = ruleset_compile(policy, environment, 0);
+		ruleset_expect(policy, environment, ruleset, proofs);
+		ruleset_free(ruleset);
+	}
+}
+
+bool meets_expectations(const struct options *options, const struct policy *policy,
+	const struct environment *environment, const struct ruleset *ruleset)
+{
+	struct proofs proofs = {0};
+	struct err err = {0};
+	size_t unmet = 0;
+
+	ruleset_expect(policy, environment, ruleset, &proofs);
+	for (size_t i = 0; i < proofs.count; i++) {
+		_cleanup_text_ struct text text = {0};
+
+		if (proofs.items[i].met || unmet++)
+			continue;
+		proof_text(policy, &proofs.items[i], &text);
+		err_set_at(&err, EINVAL, ERR_POLICY, policy_place(policy, proofs.items[i].expectation->origin), "%s",
+			text_string(&text));
+	}
+	free(proofs.items);
+	if (!unmet)
+		return true;
+	if (unmet > 1)
+		err_hint(&err, "`dflyguard check` shows all %zu expectations that are not met; nothing was changed",
+			unmet);
+	else
+		err_hint(&err, "change the policy or the expectation; nothing was changed");
+	fail(options, &err, NULL);
+	return false;
+}
+
 int command_check(const struct options *options)
 {
 	struct policy *policy = NULL;
@@ -15,8 +59,9 @@ int command_check(const struct options *options)
 	struct diagnostics notes = {0};
 	struct report_style style = output_style(options);
 	struct report_check report = {0};
+	struct proofs proofs = {0};
 	struct err err = {0};
-	int status = EXIT_CONFORMING;
+	int status;
 
 	if (policy_load(options->policy, &policy, &diagnostics, &err) < 0) {
 		status = fail(options, &err, &diagnostics);
@@ -36,8 +81,11 @@ int command_check(const struct options *options)
 	if (options->verbose)
 		policy_notes(policy, &notes);
 	report.notes = &notes;
+	try_expectations(policy, report.environment, &proofs);
+	report.proofs = &proofs;
 	options->renderer->check(&style, &report);
-	status = finish_output(options, status);
+	status = finish_output(options, proofs.unmet ? EXIT_DIFFERS : EXIT_CONFORMING);
+	free(proofs.items);
 	diagnostics_done(&notes);
 	policy_free(policy);
 	return status;

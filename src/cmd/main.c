@@ -9,28 +9,66 @@
 
 #include "cmd.h"
 
+/* The longest time to confirm, in seconds: a day. */
+#define CONFIRM_MAXIMUM 86400
+
 static const struct command commands[] = {
 	{"check", 0, command_check, "validate the policy, without privileges",
 		"Reads the policy and reports all of its mistakes, each with file and line. Needs\n"
 		"no privileges and does not look at the kernel. With --verbose it also says what is\n"
-		"legal but probably not meant: sources that others cover, networks that nobody uses.\n",
+		"legal but probably not meant: sources that others cover, networks that nobody uses.\n"
+		"Then tries what the policy expects of itself (`expect`), in all environments; the exit\n"
+		"status is 1 where something is not so, with a connection that shows it.\n",
 		"dflyguard --policy policies/complete.conf check --verbose"},
-	{"plan", 0, command_plan, "what apply would change, as a diff; changes nothing",
+	{"plan", OPTION_FULL, command_plan, "what apply would change, as a diff; changes nothing",
 		"Compares the policy with the kernel's table, object by object, and shows what\n"
 		"apply would do and the policy line behind each change. The exit status is 1 where\n"
-		"there is something to change.\n",
+		"there is something to change. Where the last look found no difference, not more\n"
+		"than ten minutes ago, and nothing was committed since, the table is not read\n"
+		"again; --full reads it anyway.\n",
 		"dflyguard plan\ndflyguard --environment staging --format json plan"},
-	{"apply", OPTION_DRY_RUN | OPTION_BOOT, command_apply, "make the kernel match the policy, in one transaction",
+	{"apply", OPTION_DRY_RUN | OPTION_FULL | OPTION_CONFIRM | OPTION_BOOT, command_apply,
+		"make the kernel match the policy, in one transaction",
 		"Commits what differs as one transaction, which the kernel takes as a whole or not\n"
 		"at all, and only if nobody else changed the ruleset since it was read. Then reads\n"
 		"the table back: success means that nothing differs. Where nothing differs before,\n"
 		"nothing is sent. Other tables are never touched.\n"
 		"\n"
+		"With --confirm SECONDS it is undone, unless `dflyguard confirm` comes in time: also\n"
+		"where this program or the login that started it is gone by then. It then goes back\n"
+		"to the policy that was confirmed last, or to no table if there was none. A reboot\n"
+		"before that goes back to it, too. An apply without --confirm stays, and ends the\n"
+		"waiting of one before.\n"
+		"\n"
 		"With --boot, for the unit that runs before the network is up, a policy that cannot\n"
 		"be used does not leave the ports open: the one that was in force last is put in\n"
 		"force again (exit status 0, and a warning); where there is none, the guarded ports\n"
 		"are closed to all but this host (exit status 1), unless --on-failure=open.\n",
-		"dflyguard apply\ndflyguard apply --dry-run\ndflyguard apply --boot --dry-run"},
+		"dflyguard apply\ndflyguard apply --dry-run\ndflyguard apply --confirm 60\ndflyguard confirm\n"
+		"dflyguard apply --boot --dry-run"},
+	{"confirm", 0, command_confirm, "keep what apply --confirm put in force",
+		"Keeps the policy that `apply --confirm` put in force for a time. The exit status is\n"
+		"1 where nothing waits: it was confirmed before, or undone.\n",
+		"dflyguard confirm"},
+	{"rollback", OPTION_DRY_RUN, command_rollback, "back to the policy in force before the last apply",
+		"Puts the policy in force that was in force before the last apply, or before remove,\n"
+		"with its environment, as it was then: later changes of its files do not count. A\n"
+		"second rollback returns. Where a policy waits for `dflyguard confirm`, that one is\n"
+		"undone. The policy file is not touched: the next apply puts it in force again.\n",
+		"dflyguard rollback --dry-run\ndflyguard rollback"},
+	{"audit", OPTION_DRY_RUN | OPTION_HEAL | OPTION_FAIL_ON, command_audit,
+		"drift and what other tables do, all checks; --heal puts it back",
+		"Compares the kernel's table with the policy, object by object, and looks at what other\n"
+		"tables do to the guarded ports. Each check passes, fails, or is unknown, which is\n"
+		"never a pass: without privileges the exit status is 2. With --heal it puts back what\n"
+		"differs, as apply does, and audits again; other tables are only read. What each\n"
+		"check means: `dflyguard checks`.\n",
+		"dflyguard audit\ndflyguard audit --fail-on critical --quiet\ndflyguard audit --heal --dry-run\n"
+		"dflyguard --format json audit --heal"},
+	{"checks", 0, command_checks, "list every check of audit: id, severity, meaning, remedy",
+		"Says of each check what it asks, what a failure means, and how to mend it. Needs\n"
+		"neither a policy nor privileges.\n",
+		"dflyguard checks\ndflyguard --format json checks"},
 	{"status", 0, command_status, "what is in force: since when, counters, top refused sources",
 		"Says whether the firewall is in force, for which environment and since when, and\n"
 		"how many packets it refused, by reason and from which sources: the ten that were\n"
@@ -47,7 +85,17 @@ static const struct command commands[] = {
 		"group 6379 is read. Needs libnetfilter_log (Debian: libnetfilter-log1).\n",
 		"dflyguard log --follow\ndflyguard log --follow --reason plaintext\n"
 		"dflyguard --format json log --count 100"},
-	{"export", OPTION_TO, command_export, "the same policy in another language: --to nft",
+	{"explain", OPTION_CONNECTION, command_explain, "what becomes of a connection, rule by rule",
+		"Follows the first packets of a connection through the table that the policy compiles\n"
+		"to, and tells who may and who may not, by which rule, and which line of the policy\n"
+		"stands behind it. Sends no packets and needs no privileges; with --live it asks the\n"
+		"table that is in the kernel now instead. Only this table is asked: others may still\n"
+		"drop what it lets pass. The exit status is 0 where the connection is allowed, 1 where\n"
+		"it is refused, 2 where that cannot be known.\n",
+		"dflyguard explain --from 10.20.0.7 --port 6380\n"
+		"dflyguard explain --from 10.66.0.1 --to 10.20.0.5 --port 6380 --plaintext\n"
+		"dflyguard explain --from 10.20.0.7 --port 7000 --dnat 172.17.0.2:6380"},
+	{"export", OPTION_LANGUAGE, command_export, "the same policy in another language: --to nft",
 		"Writes the ruleset as a file that `nft -f` loads, for hosts where dflyguard is not\n"
 		"installed, and for reading.\n",
 		"dflyguard export --to nft > dflyguard.nft"},
@@ -65,10 +113,23 @@ enum {
 	OPTION_DRY,
 	OPTION_AT_BOOT,
 	OPTION_ON_FAILURE,
-	OPTION_EXPORT_TO,
 	OPTION_LOG_FOLLOW,
 	OPTION_LOG_COUNT,
-	OPTION_LOG_REASON
+	OPTION_LOG_REASON,
+	OPTION_TO,
+	OPTION_FROM,
+	OPTION_PORT,
+	OPTION_TLS,
+	OPTION_PLAINTEXT,
+	OPTION_ESTABLISHED,
+	OPTION_DNAT,
+	OPTION_VIA,
+	OPTION_LOCAL,
+	OPTION_LIVE,
+	OPTION_AUDIT_HEAL,
+	OPTION_AUDIT_FAIL,
+	OPTION_FULL_LOOK,
+	OPTION_CONFIRM_WITHIN
 };
 
 static const struct {
@@ -86,10 +147,26 @@ static const struct {
 	{"boot", OPTION_AT_BOOT, NULL, OPTION_BOOT, "where the policy is bad, the last one in force, or closed ports"},
 	{"on-failure", OPTION_ON_FAILURE, "HOW", OPTION_BOOT,
 		"with --boot and no policy at all: close (default) or open"},
-	{"to", OPTION_EXPORT_TO, "nft", OPTION_TO, "the language to write"},
+	{"full", OPTION_FULL_LOOK, NULL, OPTION_FULL, "read the table, even if nothing changed since the last look"},
+	{"confirm", OPTION_CONFIRM_WITHIN, "SECONDS", OPTION_CONFIRM,
+		"undo it, unless confirmed within 1 to 86400 seconds"},
 	{"follow", OPTION_LOG_FOLLOW, NULL, OPTION_FOLLOW, "go on until interrupted"},
 	{"count", OPTION_LOG_COUNT, "N", OPTION_COUNT, "end after N packets (default 10, with --follow no end)"},
 	{"reason", OPTION_LOG_REASON, "NAME", OPTION_REASON, "only what was refused for this reason"},
+	{"to", OPTION_TO, "nft", OPTION_LANGUAGE, "the language to write"},
+	{"from", OPTION_FROM, "ADDRESS", OPTION_CONNECTION, "who connects"},
+	{"to", OPTION_TO, "ADDRESS", OPTION_CONNECTION, "to which address (default: the first one in bind)"},
+	{"port", OPTION_PORT, "NUMBER", OPTION_CONNECTION, "to which port"},
+	{"tls", OPTION_TLS, NULL, OPTION_CONNECTION, "the client begins with TLS (default: as the port is meant)"},
+	{"plaintext", OPTION_PLAINTEXT, NULL, OPTION_CONNECTION, "the client begins with anything else"},
+	{"established", OPTION_ESTABLISHED, NULL, OPTION_CONNECTION, "the connection is older than the table"},
+	{"dnat", OPTION_DNAT, "ADDR:PORT", OPTION_CONNECTION, "published: translated to this; :PORT = on this host"},
+	{"via", OPTION_VIA, "KIND", OPTION_CONNECTION, "routed on by a device of this kind, such as bridge, veth"},
+	{"local", OPTION_LOCAL, NULL, OPTION_CONNECTION, "from this host itself, by lo"},
+	{"live", OPTION_LIVE, NULL, OPTION_CONNECTION, "ask the table that is in the kernel now"},
+	{"heal", OPTION_AUDIT_HEAL, NULL, OPTION_HEAL, "put back what differs, and audit again"},
+	{"fail-on", OPTION_AUDIT_FAIL, "SEVERITY", OPTION_FAIL_ON,
+		"info, warning (default) or critical: what is below does not count"},
 	{"quiet", 'q', NULL, 0, "no text on success; the exit status tells"},
 	{"verbose", 'v', NULL, 0, "more detail, and how long each step took"},
 	{"color", OPTION_COLOR, "WHEN", 0, "auto, always or never (default auto: on a terminal)"},
@@ -118,8 +195,12 @@ static void print_exit_status(void)
 {
 	puts("\nExit status:\n"
 	     "  0  all is as it should be\n"
-	     "  1  something differs: a plan with changes, a firewall that is not in force\n"
-	     "  2  trouble: usage, a bad policy, no permission, the kernel refused");
+	     "  1  something differs: a plan with changes, a firewall that is not in force, an\n"
+	     "     expectation that is not met, a failed check;\n"
+	     "     explain: the connection is refused\n"
+	     "  2  trouble: usage, a bad policy, no permission, the kernel refused, a check without\n"
+	     "     an answer;\n"
+	     "     explain: what becomes of the connection cannot be known");
 }
 
 static void print_help(const struct command *command)
@@ -240,6 +321,31 @@ static bool parse_color(const char *when, struct options *options)
 	return true;
 }
 
+void warn_about(struct warnings *warnings, const struct err *err, const char *text)
+{
+	ARRAY_GROW(warnings->items, warnings->count, warnings->capacity);
+	warnings->items[warnings->count++] = !err	    ? mem_string(text)
+					     : err->hint[0] ? mem_format("%s: %s (%s)", text, err->message, err->hint)
+							    : mem_format("%s: %s", text, err->message);
+}
+
+void warnings_show(const struct options *options, const struct warnings *warnings)
+{
+	if (options->renderer != &report_text)
+		return;
+	fflush(stdout);
+	for (size_t i = 0; i < warnings->count; i++)
+		fprintf(stderr, "dflyguard: warning: %s\n", warnings->items[i]);
+}
+
+void warnings_done(struct warnings *warnings)
+{
+	for (size_t i = 0; i < warnings->count; i++)
+		free(warnings->items[i]);
+	free(warnings->items);
+	*warnings = (struct warnings){0};
+}
+
 static const char *option_name(int value)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(option_table); i++)
@@ -269,8 +375,28 @@ static int take_reason(struct options *options)
 	return usage(options, text_string(&names), "there is no reason '%s'", optarg);
 }
 
+/* An option may mean different things to different commands: it then has a row for each. */
+static bool takes(const struct command *command, int value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(option_table); i++)
+		if (option_table[i].value == value && (!option_table[i].bit || option_table[i].bit & command->options))
+			return true;
+	return false;
+}
+
+static int take_confirm(struct options *options)
+{
+	char why[INTERVAL_WHY];
+	uint64_t seconds;
+
+	if (number_parse(optarg, 1, CONFIRM_MAXIMUM, &seconds, why) < 0)
+		return usage(options, "--confirm SECONDS, from 1 to 86400", "--confirm: %s", why);
+	options->confirm = (unsigned int)seconds;
+	return -1;
+}
+
 /* One option into `options`; -1 to go on, else the exit status. */
-static int take_option(int value, struct options *options, bool *help, unsigned int *bits)
+static int take_option(int value, struct options *options, bool *help)
 {
 	switch (value) {
 	case OPTION_POLICY:
@@ -291,34 +417,67 @@ static int take_option(int value, struct options *options, bool *help, unsigned 
 		return -1;
 	case OPTION_DRY:
 		options->dry_run = true;
-		*bits |= OPTION_DRY_RUN;
 		return -1;
 	case OPTION_AT_BOOT:
 		options->boot = true;
-		*bits |= OPTION_BOOT;
 		return -1;
 	case OPTION_ON_FAILURE:
-		*bits |= OPTION_BOOT;
 		options->failure_given = true;
 		options->failure_open = strcmp(optarg, "open") == 0;
 		if (!options->failure_open && strcmp(optarg, "close") != 0)
 			return usage(options, "--on-failure=close, or --on-failure=open",
 				"--on-failure does not know '%s'", optarg);
 		return -1;
-	case OPTION_EXPORT_TO:
+	case OPTION_FULL_LOOK:
+		options->full = true;
+		return -1;
+	case OPTION_CONFIRM_WITHIN:
+		return take_confirm(options);
+	case OPTION_TO:
 		options->to = optarg;
-		*bits |= OPTION_TO;
+		return -1;
+	case OPTION_FROM:
+		options->from = optarg;
+		return -1;
+	case OPTION_PORT:
+		options->port = optarg;
+		return -1;
+	case OPTION_TLS:
+		options->tls = true;
+		return -1;
+	case OPTION_PLAINTEXT:
+		options->plaintext = true;
+		return -1;
+	case OPTION_ESTABLISHED:
+		options->established = true;
+		return -1;
+	case OPTION_DNAT:
+		options->dnat = optarg;
+		return -1;
+	case OPTION_VIA:
+		options->via = optarg;
+		return -1;
+	case OPTION_LOCAL:
+		options->local = true;
+		return -1;
+	case OPTION_LIVE:
+		options->live = true;
 		return -1;
 	case OPTION_LOG_FOLLOW:
 		options->follow = true;
-		*bits |= OPTION_FOLLOW;
 		return -1;
 	case OPTION_LOG_COUNT:
-		*bits |= OPTION_COUNT;
 		return take_count(options);
 	case OPTION_LOG_REASON:
-		*bits |= OPTION_REASON;
 		return take_reason(options);
+	case OPTION_AUDIT_HEAL:
+		options->heal = true;
+		return -1;
+	case OPTION_AUDIT_FAIL:
+		if (!severity_parse(optarg, &options->fail_on))
+			return usage(
+				options, "--fail-on info, warning or critical", "there is no severity '%s'", optarg);
+		return -1;
 	case 'q':
 		options->quiet = true;
 		return -1;
@@ -353,7 +512,7 @@ static int unknown_option(const struct options *options, const char *last)
 static int parse(int argc, char **argv, struct options *options)
 {
 	struct option long_options[ARRAY_SIZE(option_table) + 1] = {0};
-	unsigned int bits = 0;
+	bool given[ARRAY_SIZE(option_table)] = {0};
 	bool help = false;
 	int value;
 
@@ -375,7 +534,9 @@ static int parse(int argc, char **argv, struct options *options)
 		if (value == ':')
 			return usage(
 				options, "dflyguard --help lists all", "option '%s' needs a value", argv[optind - 1]);
-		status = take_option(value, options, &help, &bits);
+		for (size_t i = 0; i < ARRAY_SIZE(option_table); i++)
+			given[i] |= option_table[i].value == value;
+		status = take_option(value, options, &help);
 		if (status >= 0)
 			return status;
 	}
@@ -394,12 +555,18 @@ static int parse(int argc, char **argv, struct options *options)
 	if (optind + 1 < argc)
 		return usage(options, "each call runs one command", "unexpected argument '%s'", argv[optind + 1]);
 	for (size_t i = 0; i < ARRAY_SIZE(option_table); i++)
-		if (bits & option_table[i].bit & ~options->command->options)
+		if (given[i] && !takes(options->command, option_table[i].value))
 			return usage(options, "`dflyguard COMMAND --help` lists what a command takes",
 				"this command does not take --%s", option_table[i].name);
 	if (options->failure_given && !options->boot)
 		return usage(options, "dflyguard apply --boot --on-failure=open", "%s",
 			"--on-failure is for apply --boot: without it a bad policy changes nothing");
+	if (options->confirm && options->dry_run)
+		return usage(
+			options, "leave out one of them", "%s", "--dry-run changes nothing that could be confirmed");
+	if (options->confirm && options->boot)
+		return usage(
+			options, "leave out one of them", "%s", "nobody confirms at boot: --boot takes no --confirm");
 	return -1;
 }
 
@@ -418,11 +585,13 @@ static void reserve_streams(void)
 
 int main(int argc, char **argv)
 {
-	struct options options = {.policy = POLICY_DEFAULT_PATH, .renderer = &report_text};
+	struct options options = {.policy = POLICY_DEFAULT_PATH, .renderer = &report_text, .fail_on = SEVERITY_WARNING};
 	const char *environment = getenv("DFLYGUARD_ENVIRONMENT");
 	int status;
 
 	reserve_streams();
+	if (argc >= 3 && argc <= 4 && strcmp(argv[1], "undo") == 0)
+		return command_undo(argv[2], argc == 4);
 	/* Large buffers (a policy's text, a transaction) go back to the system when they are freed. Left to itself,
 	 * malloc would keep later ones in its heap, move them by copying, and hold both: a quarter more at the peak. */
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);

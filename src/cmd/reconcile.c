@@ -123,6 +123,17 @@ int reconcile(struct reconcile *r, struct err *err)
 	if (code < 0)
 		return code;
 	nft_set_progress(r->nft, hear_progress, r->progress);
+	if (r->known_generation) {
+		progress_step(r->progress, "asking for the generation", 0);
+		code = nft_generation(r->nft, &generation, err);
+		if (code < 0)
+			return code;
+		if (generation == r->known_generation) {
+			r->changes = mem_zero(1, sizeof(*r->changes));
+			r->changes->expected = r->expected;
+			return 0;
+		}
+	}
 	progress_step(r->progress, "reading the kernel's table", 0);
 	for (unsigned int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct snapshot snapshot;
@@ -136,6 +147,7 @@ int reconcile(struct reconcile *r, struct err *err)
 		}
 		bool done = changes->count == 0;
 
+		r->clean_generation = done ? snapshot.generation : 0;
 		if (sent && !done && certain && (snapshot.alone || snapshot.generation == generation + 1)) {
 			code = stored_something_else(changes, err);
 			changeset_free(changes);

@@ -255,15 +255,6 @@ int decode_chain(struct ruleset *ruleset, const struct nlmsghdr *message)
 
 /* --- rules --- */
 
-/* The attributes of one expression; the largest that we know has 11 (NFTA_SOCKET and others have fewer). */
-#define EXPRESSION_ATTRIBUTES 16
-
-struct expression {
-	const char *name;
-	const struct nlattr *table[EXPRESSION_ATTRIBUTES];
-	const struct nlattr *data;
-};
-
 static bool is_named(const struct expression *expression, const char *name)
 {
 	return strcmp(expression->name, name) == 0;
@@ -644,6 +635,28 @@ static size_t decode_key(const struct expression *list, size_t count, struct ter
 	return value_compare(term->mask, value_zero()) ? 2 : 0;
 }
 
+/* What is kept with each element of a dynamic set: an expression inside another, or inside a set. */
+static bool decode_inner(const struct nlattr *nest, struct expression *ret)
+{
+	const struct nlattr *table[NFTA_EXPR_MAX + 1];
+
+	if (!netlink_nest(nest, table, ARRAY_SIZE(table)) || !table[NFTA_EXPR_NAME] || !table[NFTA_EXPR_DATA] ||
+		!netlink_nest(table[NFTA_EXPR_DATA], ret->table, EXPRESSION_ATTRIBUTES))
+		return false;
+	ret->name = netlink_string(table[NFTA_EXPR_NAME]);
+	return ret->name;
+}
+
+static bool decode_connlimit(const struct expression *expression, uint32_t *ret_limit)
+{
+	uint32_t flags;
+
+	return is_named(expression, "connlimit") &&
+	       has_only(expression, BIT(NFTA_CONNLIMIT_COUNT) | BIT(NFTA_CONNLIMIT_FLAGS)) &&
+	       number(expression, NFTA_CONNLIMIT_COUNT, ret_limit) &&
+	       number(expression, NFTA_CONNLIMIT_FLAGS, &flags) && flags == NFT_CONNLIMIT_F_INV;
+}
+
 static bool decode_dynset(const struct expression *expression, struct term *term, const char **ret_name)
 {
 	uint32_t operation;
@@ -653,7 +666,7 @@ static bool decode_dynset(const struct expression *expression, struct term *term
 	if (!is_named(expression, "dynset") ||
 		!has_only(expression, BIT(NFTA_DYNSET_SET_NAME) | BIT(NFTA_DYNSET_SET_ID) | BIT(NFTA_DYNSET_OP) |
 					      BIT(NFTA_DYNSET_SREG_KEY) | BIT(NFTA_DYNSET_TIMEOUT) |
-					      BIT(NFTA_DYNSET_PAD) | BIT(NFTA_DYNSET_FLAGS)) ||
+					      BIT(NFTA_DYNSET_PAD) | BIT(NFTA_DYNSET_FLAGS) | BIT(NFTA_DYNSET_EXPR)) ||
 		!is_register(expression, NFTA_DYNSET_SREG_KEY) || !number(expression, NFTA_DYNSET_OP, &operation))
 		return false;
 	if ((expression->table[NFTA_DYNSET_FLAGS] && !number(expression, NFTA_DYNSET_FLAGS, &flags)) ||
@@ -661,6 +674,14 @@ static bool decode_dynset(const struct expression *expression, struct term *term
 			!netlink_u64(expression->table[NFTA_DYNSET_TIMEOUT], &timeout)) ||
 		flags || timeout)
 		return false;
+	if (expression->table[NFTA_DYNSET_EXPR]) {
+		struct expression inner = {0};
+
+		/* No limit at all is written without one. */
+		if (!decode_inner(expression->table[NFTA_DYNSET_EXPR], &inner) ||
+			!decode_connlimit(&inner, &term->connections) || term->connections == 0)
+			return false;
+	}
 	*ret_name = netlink_string(expression->table[NFTA_DYNSET_SET_NAME]);
 	term->kind = TERM_UPDATE;
 	switch (operation) {
@@ -848,7 +869,7 @@ static void show_expression(struct rule *rule, const struct expression *expressi
 	text_printf(shown, "%s%s(%s)", shown->length ? " " : "", expression->name, text_string(&attributes));
 }
 
-static bool read_expressions(const struct nlattr *nest, struct expression **ret, size_t *ret_count)
+bool expressions_read(const struct nlattr *nest, struct expression **ret, size_t *ret_count)
 {
 	const struct nlattr *item;
 	size_t capacity = 0;
@@ -882,7 +903,7 @@ static void decode_expressions(struct rule *rule, const struct nlattr *nest)
 	_cleanup_free_ struct expression *list = NULL;
 	_cleanup_text_ struct text shown = {0};
 	size_t count = 0;
-	bool known = read_expressions(nest, &list, &count);
+	bool known = expressions_read(nest, &list, &count);
 	bool opaque = !known;
 
 	for (size_t i = 0; i < count;) {
@@ -976,18 +997,12 @@ static bool decode_description(const struct nlattr *nest, uint32_t *ret_size)
 
 static bool decode_meter(struct set *set, const struct nlattr *nest)
 {
-	const struct nlattr *table[NFTA_EXPR_MAX + 1];
 	struct expression expression = {0};
 	uint64_t rate;
-	uint32_t flags;
 
 	if (!nest)
 		return true;
-	if (!netlink_nest(nest, table, ARRAY_SIZE(table)) || !table[NFTA_EXPR_NAME] || !table[NFTA_EXPR_DATA] ||
-		!netlink_nest(table[NFTA_EXPR_DATA], expression.table, EXPRESSION_ATTRIBUTES))
-		return false;
-	expression.name = netlink_string(table[NFTA_EXPR_NAME]);
-	if (!expression.name)
+	if (!decode_inner(nest, &expression))
 		return false;
 	if (is_named(&expression, "counter")) {
 		set->meter = METER_COUNTER;
@@ -996,9 +1011,7 @@ static bool decode_meter(struct set *set, const struct nlattr *nest)
 	}
 	if (is_named(&expression, "connlimit")) {
 		set->meter = METER_CONNECTIONS;
-		return has_only(&expression, BIT(NFTA_CONNLIMIT_COUNT) | BIT(NFTA_CONNLIMIT_FLAGS)) &&
-		       number(&expression, NFTA_CONNLIMIT_COUNT, &set->meter_limit) &&
-		       number(&expression, NFTA_CONNLIMIT_FLAGS, &flags) && flags == NFT_CONNLIMIT_F_INV;
+		return decode_connlimit(&expression, &set->meter_limit);
 	}
 	set->meter = METER_RATE;
 	if (!decode_limit(&expression, NFT_LIMIT_F_INV, &rate, &set->meter_burst) || rate > UINT32_MAX)

@@ -544,6 +544,16 @@ static uint32_t update_operation(enum update update)
 	abort();
 }
 
+/* Goes on over `limit`. */
+static struct nftnl_expr *connection_meter(uint32_t limit)
+{
+	struct nftnl_expr *expression = checked(nftnl_expr_alloc("connlimit"));
+
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_CONNLIMIT_COUNT, limit);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
+	return expression;
+}
+
 static void encode_update(struct nftnl_rule *rule, const struct term *term)
 {
 	struct nftnl_expr *expression;
@@ -553,6 +563,8 @@ static void encode_update(struct nftnl_rule *rule, const struct term *term)
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_SREG_KEY, REGISTER);
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_OP, update_operation(term->update));
 	nftnl_expr_set_str(expression, NFTNL_EXPR_DYNSET_SET_NAME, term->name);
+	if (term->connections)
+		nftnl_expr_add_expr(expression, NFTNL_EXPR_DYNSET_EXPRESSIONS, connection_meter(term->connections));
 }
 
 static void encode_set_label(struct nftnl_rule *rule, const struct term *term)
@@ -757,9 +769,7 @@ static void put_meter(struct nftnl_set *set, const struct set *model)
 		expression = checked(nftnl_expr_alloc("counter"));
 		break;
 	case METER_CONNECTIONS:
-		expression = checked(nftnl_expr_alloc("connlimit"));
-		nftnl_expr_set_u32(expression, NFTNL_EXPR_CONNLIMIT_COUNT, model->meter_limit);
-		nftnl_expr_set_u32(expression, NFTNL_EXPR_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
+		expression = connection_meter(model->meter_limit);
 		break;
 	case METER_RATE:
 		expression = checked(nftnl_expr_alloc("limit"));

@@ -172,3 +172,16 @@ int decode_refusals(struct refused_sources *list, const struct set *set, size_t 
 
 /* The comment in an object's userdata (type, length, text), or NULL. The caller frees it. */
 char *decode_comment(const struct nlattr *userdata, uint8_t type);
+
+/* The attributes of one expression; the largest that we know has 11 (NFTA_SOCKET and others have fewer). */
+#define EXPRESSION_ATTRIBUTES 16
+
+struct expression {
+	const char *name;
+	const struct nlattr *table[EXPRESSION_ATTRIBUTES];
+	const struct nlattr *data;
+};
+
+/* The expressions of a rule, borrowed from the message; the caller frees the array. False where anything in them is
+ * surplus or not as the kernel sends it: then the array holds those before it. */
+bool expressions_read(const struct nlattr *nest, struct expression **ret, size_t *ret_count);

@@ -168,18 +168,23 @@ static void reader_done(struct reader *reader)
 	policy_free(reader->policy);
 }
 
-static struct policy *policy_new(const char *path)
+struct service service_standard(void)
 {
-	struct policy *policy = mem_zero(1, sizeof(*policy));
-
-	policy->path = mem_string(path);
-	policy->service = (struct service){
+	return (struct service){
 		.port = POLICY_DEFAULT_PORT,
 		.flagfile = mem_string("/etc/dragonfly/dragonfly.conf"),
 		.unit = mem_string("dragonfly.service"),
 		.conntrack_label = 100,
 		.log_group = POLICY_DEFAULT_LOG_GROUP,
 	};
+}
+
+static struct policy *policy_new(const char *path)
+{
+	struct policy *policy = mem_zero(1, sizeof(*policy));
+
+	policy->path = mem_string(path);
+	policy->service = service_standard();
 	return policy;
 }
 

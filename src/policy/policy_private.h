@@ -10,6 +10,7 @@
  *   policy_parse.c  libconfuse reads the clean text; callbacks turn values into struct policy
  *   policy_check.c  what only the whole can tell: duplicates, references, cycles, ports, exposure
  *   policy_resolve.c networks expanded, and what is redundant
+ *   policy_print.c  a policy as one text again
  *   policy.c        the order of all that, and the questions others ask a policy
  *
  * Each step reports to one list of mistakes and goes on, so that one run shows them all.
@@ -187,6 +188,10 @@ struct section {
 	const char *name;
 	uint32_t lines[SECTION_MAX_OPTIONS];
 };
+
+/* What a section holds that says nothing (policy.c, policy_scan.c). The caller frees the service's texts. */
+struct service service_standard(void);
+struct environment environment_standard(void);
 
 /* policy_option.c: the clean text, and options with their values. */
 void clean_bytes(struct reader *reader, const char *bytes, size_t length);

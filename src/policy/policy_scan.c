@@ -19,6 +19,19 @@ static void *network_new(struct reader *reader, const char *name, uint32_t line)
 	return network;
 }
 
+struct environment environment_standard(void)
+{
+	return (struct environment){
+		.tls = TLS_REQUIRED,
+		.loopback = LOOPBACK_ALLOW,
+		.admin_tls = ADMIN_TLS_REQUIRED,
+		.server = SERVER_EXPECTED,
+		.log = LOG_SAMPLED,
+		.routed = ROUTED_CONTAINERS,
+		.ipv6_source_prefix = 64,
+	};
+}
+
 static void *environment_new(struct reader *reader, const char *name, uint32_t line)
 {
 	struct policy *policy = reader->policy;
@@ -33,17 +46,9 @@ static void *environment_new(struct reader *reader, const char *name, uint32_t l
 	struct source_list *lists[] = {&environment->clients, &environment->admins, &environment->memcached_clients,
 		&environment->bind, &environment->admin_bind};
 
-	*environment = (struct environment){
-		.name = mem_string(name),
-		.origin = line,
-		.tls = TLS_REQUIRED,
-		.loopback = LOOPBACK_ALLOW,
-		.admin_tls = ADMIN_TLS_REQUIRED,
-		.server = SERVER_EXPECTED,
-		.log = LOG_SAMPLED,
-		.routed = ROUTED_CONTAINERS,
-		.ipv6_source_prefix = 64,
-	};
+	*environment = environment_standard();
+	environment->name = mem_string(name);
+	environment->origin = line;
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
 		lists[i]->v4.width = WIDTH_IPV4;
 		lists[i]->v6.width = WIDTH_IPV6;

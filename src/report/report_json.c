@@ -61,6 +61,37 @@ static void write_change(struct json *json, const struct policy *policy, const s
 	json_object_end(json);
 }
 
+static void write_changes(
+	struct json *json, const char *name, const struct policy *policy, const struct changeset *changeset)
+{
+	json_array_begin(json, name);
+	for (size_t i = 0; changeset && i < changeset->count; i++)
+		write_change(json, policy, &changeset->changes[i]);
+	json_array_end(json);
+}
+
+static void write_time(struct json *json, const char *name, uint64_t seconds)
+{
+	char text[32];
+	time_t when = (time_t)seconds;
+	struct tm broken_down;
+
+	if (!seconds || !gmtime_r(&when, &broken_down)) {
+		json_null(json, name);
+		return;
+	}
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &broken_down);
+	json_string(json, name, text);
+}
+
+static void write_warnings(struct json *json, char *const *warnings, size_t count)
+{
+	json_array_begin(json, "warnings");
+	for (size_t i = 0; i < count; i++)
+		json_string(json, NULL, warnings[i]);
+	json_array_end(json);
+}
+
 static void changes(const struct report_style *style, const struct report_changes *report)
 {
 	struct json json = {.stream = style->stream, .indented = true};
@@ -69,25 +100,10 @@ static void changes(const struct report_style *style, const struct report_change
 	json_bool(&json, "applied", report->applied);
 	json_bool(&json, "dry_run", !report->write);
 	json_number(&json, "sources", report->sources);
-	json_array_begin(&json, "changes");
-	for (size_t i = 0; i < report->changes->count; i++)
-		write_change(&json, report->policy, &report->changes->changes[i]);
-	json_array_end(&json);
+	write_changes(&json, "changes", report->policy, report->changes);
+	write_time(&json, "confirm_until", report->confirm_until);
+	write_warnings(&json, report->warnings, report->warning_count);
 	tail(&json);
-}
-
-static void since(struct json *json, uint64_t seconds)
-{
-	char text[32];
-	time_t when = (time_t)seconds;
-	struct tm broken_down;
-
-	if (!seconds || !gmtime_r(&when, &broken_down)) {
-		json_null(json, "since");
-		return;
-	}
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &broken_down);
-	json_string(json, "since", text);
 }
 
 static void counts(struct json *json, uint64_t packets, uint64_t bytes)
@@ -143,7 +159,7 @@ static void status(const struct report_style *style, const struct report_status 
 	head(&json, style, observed->environment);
 	json_bool(&json, "in_force", report->in_force);
 	json_string(&json, "why_not", report->why_not);
-	since(&json, observed->since);
+	write_time(&json, "since", observed->since);
 	if (report->conforming == CONFORMING_UNKNOWN)
 		json_null(&json, "conforming");
 	else
@@ -151,6 +167,7 @@ static void status(const struct report_style *style, const struct report_status 
 	json_number(&json, "differences", report->differences);
 	json_string(&json, "policy", report->policy_path);
 	json_number(&json, "sources", report->sources);
+	write_time(&json, "confirm_until", report->confirm_until);
 	json_object_begin(&json, "counters");
 	for (size_t i = 0; i < observed->counter_count; i++) {
 		json_object_begin(&json, observed->counters[i].name);
@@ -199,19 +216,47 @@ static void write_environment(struct json *json, const struct policy *policy, co
 	intervals_done(&v6);
 }
 
+static void write_proof(struct json *json, const struct policy *policy, const struct proof *proof)
+{
+	char buffer[INTERVAL_TEXT];
+
+	json_object_begin(json, NULL);
+	place(json, policy, proof->expectation->origin);
+	json_string(json, "environment", proof->environment->name);
+	json_string(json, "expected", expect_verdict_name(proof->expectation->verdict));
+	json_bool(json, "met", proof->met);
+	if (proof->met || proof->too_many) {
+		json_null(json, "counterexample");
+	} else {
+		json_object_begin(json, "counterexample");
+		json_string(json, "from", value_format(proof->family, proof->source, buffer));
+		json_string(json, "to",
+			proof->any_address ? NULL : value_format(proof->family, proof->destination, buffer));
+		json_string(json, "verdict", decision_name(proof->arrival.decision));
+		json_string(json, "reason", reason_name(proof->arrival.reason));
+		place(json, policy, proof->origin);
+		json_object_end(json);
+	}
+	json_object_end(json);
+}
+
 static void check(const struct report_style *style, const struct report_check *report)
 {
 	const struct policy *policy = report->policy;
 	struct json json = {.stream = style->stream, .indented = true};
 
 	head(&json, style, report->environment ? report->environment->name : policy->default_environment);
-	json_bool(&json, "valid", true);
+	json_bool(&json, "valid", !report->proofs || !report->proofs->unmet);
 	json_string(&json, "policy", policy->path);
 	json_number(&json, "sources", policy->source_count);
 	json_array_begin(&json, "environments");
 	for (size_t i = 0; i < policy->environment_count; i++)
 		if (!report->environment || report->environment == &policy->environments[i])
 			write_environment(&json, policy, &policy->environments[i]);
+	json_array_end(&json);
+	json_array_begin(&json, "expectations");
+	for (size_t i = 0; report->proofs && i < report->proofs->count; i++)
+		write_proof(&json, policy, &report->proofs->items[i]);
 	json_array_end(&json);
 	write_diagnostics(&json, "notes", report->notes);
 	tail(&json);
@@ -281,6 +326,89 @@ static void refusal(const struct report_style *style, const struct report_refusa
 	tail(&json);
 }
 
+static void write_element(struct json *json, const struct report_explanation *report, const struct step *step)
+{
+	_cleanup_text_ struct text text = {0};
+
+	if (!step->set || step->element == SIZE_MAX) {
+		json_null(json, "element");
+		return;
+	}
+	element_print(step->set, step->element, &text);
+	json_object_begin(json, "element");
+	json_string(json, "set", step->set->name);
+	json_string(json, "text", text_string(&text));
+	place(json, report->policy, step_element_origin(step, report->expected));
+	json_object_end(json);
+}
+
+static void write_step(struct json *json, const struct report_explanation *report, const struct step *step)
+{
+	_cleanup_text_ struct text text = {0};
+
+	if (step->rule)
+		rule_print(step->rule, &text);
+	json_object_begin(json, NULL);
+	json_string(json, "packet", moment_name(step->moment));
+	json_string(json, "hook", hook_name(step->hook));
+	json_string(json, "chain", step->chain ? step->chain->name : NULL);
+	if (step->rule)
+		json_number(json, "rule", step->index + 1);
+	else
+		json_null(json, "rule");
+	side(json, "text", &text);
+	json_string(json, "effect", effect_name(step->effect));
+	write_element(json, report, step);
+	place(json, report->policy, step_origin(step, report->expected));
+	json_object_end(json);
+}
+
+static void write_address(struct json *json, const char *name, enum width family, struct value address)
+{
+	char buffer[INTERVAL_TEXT];
+
+	json_string(json, name, value_format(family, address, buffer));
+}
+
+static void explanation(const struct report_style *style, const struct report_explanation *report)
+{
+	const struct journey *journey = report->journey;
+	const struct arrival *arrival = report->arrival;
+	struct json json = {.stream = style->stream, .indented = true};
+
+	head(&json, style, report->environment);
+	json_string(&json, "verdict", decision_name(arrival->decision));
+	json_string(&json, "reason", reason_name(arrival->reason));
+	json_string(&json, "packet", moment_name(arrival->moment));
+	json_string(&json, "ending", ending_name(arrival->ending));
+	json_bool(&json, "judged", report->trace->judged);
+	json_bool(&json, "limited", report->trace->limited);
+	json_bool(&json, "live", report->live);
+	write_address(&json, "from", journey->family, journey->source);
+	if (report->any_address)
+		json_null(&json, "to");
+	else
+		write_address(&json, "to", journey->family, journey->destination);
+	json_number(&json, "port", journey->port);
+	json_string(&json, "speaks", journey->data == speech_tls ? "tls" : "plaintext");
+	json_array_begin(&json, "steps");
+	for (size_t i = 0; i < report->trace->count; i++)
+		write_step(&json, report, &report->trace->steps[i]);
+	json_array_end(&json);
+	tail(&json);
+}
+
+static void confirm(const struct report_style *style, const struct report_confirm *report)
+{
+	struct json json = {.stream = style->stream, .indented = true};
+
+	head(&json, style, report->environment);
+	json_bool(&json, "confirmed", report->confirmed);
+	json_string(&json, "policy", report->policy_path);
+	write_warnings(&json, report->warnings, report->warning_count);
+	tail(&json);
+}
+
 static void error(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,
 	const char *environment)
 {
@@ -305,5 +433,64 @@ static void error(const struct report_style *style, const struct err *err, const
 	tail(&json);
 }
 
-const struct renderer report_json = {
-	.name = "json", .changes = changes, .status = status, .check = check, .refusal = refusal, .error = error};
+static void audit(const struct report_style *style, const struct report_audit *report)
+{
+	struct json json = {.stream = style->stream, .indented = true};
+
+	head(&json, style, report->environment);
+	if (report->drift || report->unchanged)
+		json_bool(&json, "conforming", !report->drift || report->drift->count == 0);
+	else
+		json_null(&json, "conforming");
+	json_bool(&json, "dry_run", report->dry_run);
+	write_changes(&json, "healed", report->policy, report->healed);
+	write_changes(&json, "drift", report->policy, report->drift);
+	json_array_begin(&json, "findings");
+	for (size_t i = 0; i < report->findings->count; i++) {
+		const struct finding *finding = &report->findings->items[i];
+
+		json_object_begin(&json, NULL);
+		json_string(&json, "id", finding->check->id);
+		json_string(&json, "severity", severity_name(finding->severity));
+		json_string(&json, "outcome", outcome_name(finding->outcome));
+		json_string(&json, "subject", finding->subject);
+		json_string(&json, "message", finding->message);
+		json_string(&json, "evidence", finding->evidence);
+		json_string(&json, "remedy", finding->remedy);
+		place(&json, report->policy, finding->origin);
+		json_object_end(&json);
+	}
+	json_array_end(&json);
+	tail(&json);
+}
+
+static void checks(const struct report_style *style, const struct check *list, size_t count)
+{
+	struct json json = {.stream = style->stream, .indented = true};
+
+	head(&json, style, NULL);
+	json_array_begin(&json, "checks");
+	for (size_t i = 0; i < count; i++) {
+		json_object_begin(&json, NULL);
+		json_string(&json, "id", list[i].id);
+		json_string(&json, "area", list[i].area);
+		json_string(&json, "severity", severity_name(list[i].severity));
+		json_string(&json, "title", list[i].title);
+		json_string(&json, "meaning", list[i].meaning);
+		json_string(&json, "remedy", list[i].remedy);
+		json_object_end(&json);
+	}
+	json_array_end(&json);
+	tail(&json);
+}
+
+const struct renderer report_json = {.name = "json",
+	.changes = changes,
+	.status = status,
+	.check = check,
+	.refusal = refusal,
+	.explanation = explanation,
+	.confirm = confirm,
+	.audit = audit,
+	.checks = checks,
+	.error = error};

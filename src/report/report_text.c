@@ -3,15 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "report.h"
-
-#define RED    "\033[31m"
-#define GREEN  "\033[32m"
-#define YELLOW "\033[33m"
-#define BLUE   "\033[34m"
-#define BOLD   "\033[1m"
-#define DIM    "\033[2m"
-#define RESET  "\033[0m"
+#include "report_private.h"
 
 /* Elements of one set that are shown without --verbose. */
 #define ELEMENTS_SHOWN 12
@@ -20,14 +12,14 @@
 /* Where the policy's place is put, if what stands before it is shorter. */
 #define PLACE_COLUMN 84
 
-static const char *paint(const struct report_style *style, const char *color)
+const char *paint(const struct report_style *style, const char *color)
 {
 	return style->color ? color : "";
 }
 
 /* Names and texts of the kernel may hold anything, but a terminal obeys some of it: control characters, those of
  * U+0080 to U+009F among them, and their single bytes, which are no UTF-8. */
-static void print_clean(FILE *stream, const char *text)
+void print_clean(FILE *stream, const char *text)
 {
 	while (*text) {
 		size_t length = utf8_length(text);
@@ -52,7 +44,7 @@ static void print_file(FILE *stream, const char *file, unsigned int line)
 	fputc(':', stream);
 }
 
-static const char *plural(size_t count, const char *one, const char *many)
+const char *plural(size_t count, const char *one, const char *many)
 {
 	return count == 1 ? one : many;
 }
@@ -89,7 +81,7 @@ static char kind_sign(enum change_kind kind)
 	abort();
 }
 
-static void print_place(const struct report_style *style, const struct policy *policy, uint32_t origin, int column)
+void print_place(const struct report_style *style, const struct policy *policy, uint32_t origin, int column)
 {
 	struct srcloc where = policy && origin ? policy_place(policy, origin) : (struct srcloc){0};
 
@@ -102,7 +94,8 @@ static void print_place(const struct report_style *style, const struct policy *p
 static void print_line(const struct report_style *style, enum change_kind kind, char sign, int indent,
 	const char *label, const char *detail)
 {
-	fprintf(style->stream, "  %s%c%s %*s", kind_color(style, kind), sign, paint(style, RESET), indent, "");
+	fprintf(style->stream, "%*s%s%c%s %*s", style->indent + 2, "", kind_color(style, kind), sign,
+		paint(style, RESET), indent, "");
 	print_clean(style->stream, label);
 	if (*detail)
 		fputs("  ", style->stream);
@@ -124,7 +117,8 @@ static void print_change(const struct report_style *style, const struct policy *
 	change_expected_text(change, &expected);
 	change_observed_text(change, &observed);
 	if (change->kind == CHANGE_CHANGE && observed.length) {
-		fprintf(style->stream, "  %s~%s ", kind_color(style, CHANGE_CHANGE), paint(style, RESET));
+		fprintf(style->stream, "%*s%s~%s ", style->indent + 2, "", kind_color(style, CHANGE_CHANGE),
+			paint(style, RESET));
 		print_clean(style->stream, text_string(&object));
 		print_place(style, policy, change->origin, 4 + (int)object.length);
 		print_line(style, CHANGE_REMOVE, '-', 4, "", text_string(&observed));
@@ -156,30 +150,36 @@ static bool same_run(const struct change *a, const struct change *b)
 	       a->kind == b->kind;
 }
 
-static void print_changes(const struct report_style *style, const struct report_changes *report)
+void print_changes(
+	const struct report_style *style, const struct policy *policy, const struct changeset *changes, size_t limit)
 {
-	const struct changeset *changes = report->changes;
 	char number[32];
+	size_t lines = 0;
 
 	for (size_t i = 0; i < changes->count;) {
 		size_t end = i + 1;
 
+		if (!style->verbose && ++lines > limit) {
+			fprintf(style->stream, "%*s... and %s more (--verbose shows all)\n", style->indent + 2, "",
+				format_count(number, changes->count - i));
+			return;
+		}
 		while (end < changes->count && same_run(&changes->changes[i], &changes->changes[end]))
 			end++;
 		size_t shown = !style->verbose && end - i > ELEMENTS_SHOWN ? ELEMENTS_SHOWN - 1 : end - i;
 
 		for (size_t k = i; k < i + shown; k++)
-			print_change(style, report->policy, &changes->changes[k]);
+			print_change(style, policy, &changes->changes[k]);
 		if (shown < end - i)
-			fprintf(style->stream, "  %s%c%s ... and %s more of %s (--verbose shows all)\n",
-				kind_color(style, changes->changes[i].kind), kind_sign(changes->changes[i].kind),
-				paint(style, RESET), format_count(number, end - i - shown),
-				changes->changes[i].expected_set->name);
+			fprintf(style->stream, "%*s%s%c%s ... and %s more of %s (--verbose shows all)\n",
+				style->indent + 2, "", kind_color(style, changes->changes[i].kind),
+				kind_sign(changes->changes[i].kind), paint(style, RESET),
+				format_count(number, end - i - shown), changes->changes[i].expected_set->name);
 		i = end;
 	}
 }
 
-static void print_totals(const struct report_style *style, const struct changeset *changes)
+void print_totals(const struct report_style *style, const struct changeset *changes)
 {
 	static const char *const words[] = {[CHANGE_ADD] = "to add",
 		[CHANGE_REMOVE] = "to remove",
@@ -200,6 +200,27 @@ static void print_totals(const struct report_style *style, const struct changese
 	}
 }
 
+/* "2026-01-02 03:04:05 UTC"; false where the time means nothing. */
+static bool format_time(uint64_t seconds, char text[32])
+{
+	time_t when = (time_t)seconds;
+	struct tm broken_down;
+
+	return seconds && gmtime_r(&when, &broken_down) &&
+	       strftime(text, 32, "%Y-%m-%d %H:%M:%S UTC", &broken_down) > 0;
+}
+
+static void print_confirm(const struct report_style *style, const struct report_changes *report)
+{
+	char when[32];
+
+	if (!format_time(report->confirm_until, when))
+		return;
+	fprintf(style->stream, "%sUntil %s only%s, then back to %s: to keep it, run `dflyguard confirm`.\n",
+		paint(style, YELLOW), when, paint(style, RESET),
+		report->undo_removes ? "no table at all, as before" : "the policy that was in force before");
+}
+
 static void changes(const struct report_style *style, const struct report_changes *report)
 {
 	FILE *stream = style->stream;
@@ -213,7 +234,7 @@ static void changes(const struct report_style *style, const struct report_change
 			plural(report->sources, "source", "sources"));
 	if (report->changes->count) {
 		fputc('\n', stream);
-		print_changes(style, report);
+		print_changes(style, report->policy, report->changes, SIZE_MAX);
 		fputc('\n', stream);
 	}
 	if (!report->changes->count) {
@@ -221,12 +242,14 @@ static void changes(const struct report_style *style, const struct report_change
 			report->environment ? "%sNothing to do%s: the kernel's table is what the policy says.\n"
 					    : "%sNothing to do%s: there is no table inet " TABLE_NAME ".\n",
 			paint(style, GREEN), paint(style, RESET));
+		print_confirm(style, report);
 		return;
 	}
 	if (!report->write) {
 		print_totals(style, report->changes);
 		fprintf(stream, ". %sNothing was changed%s: this is a plan, `dflyguard %s` does it.\n",
-			paint(style, YELLOW), paint(style, RESET), report->environment ? "apply" : "remove");
+			paint(style, YELLOW), paint(style, RESET),
+			strcmp(style->command, "plan") == 0 ? "apply" : style->command);
 		return;
 	}
 	fprintf(stream, "%s%s%s in one transaction and read back: nothing differs. (%.0f ms", paint(style, GREEN),
@@ -235,6 +258,21 @@ static void changes(const struct report_style *style, const struct report_change
 		fprintf(stream, "; begun again %u %s, because somebody else changed the ruleset meanwhile",
 			report->redone, plural(report->redone, "time", "times"));
 	fputs(")\n", stream);
+	print_confirm(style, report);
+}
+
+static void confirm(const struct report_style *style, const struct report_confirm *report)
+{
+	if (style->quiet)
+		return;
+	if (!report->confirmed) {
+		fputs("Nothing waits to be confirmed.\n", style->stream);
+		return;
+	}
+	fprintf(style->stream, "%sConfirmed%s: environment %s of ", paint(style, GREEN), paint(style, RESET),
+		report->environment);
+	print_clean(style->stream, report->policy_path);
+	fputs(" stays in force.\n", style->stream);
 }
 
 /* --- status --- */
@@ -254,14 +292,11 @@ static const char *format_duration(char *buffer, size_t size, uint64_t seconds)
 
 static void print_since(const struct report_style *style, const struct report_status *report)
 {
-	char text[64];
-	time_t when = (time_t)report->observed->since;
-	struct tm broken_down;
+	char text[32];
 	uint64_t seconds = report->now > report->observed->since ? report->now - report->observed->since : 0;
 
-	if (!report->observed->since || !gmtime_r(&when, &broken_down))
+	if (!format_time(report->observed->since, text))
 		return;
-	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &broken_down);
 	fprintf(style->stream, " since %s", text);
 	fprintf(style->stream, " (%s)", format_duration(text, sizeof(text), seconds));
 }
@@ -323,12 +358,27 @@ static void print_ports(const struct report_style *style, const struct ruleset *
 	fputc('\n', style->stream);
 }
 
-/* The limit that a dynamic set keeps, or 0. */
-static uint32_t meter_limit(const struct ruleset *observed, const char *name, enum meter meter)
+/* The rate that a dynamic set keeps, or 0. */
+static uint32_t meter_rate(const struct ruleset *observed, const char *name)
 {
 	const struct set *set = ruleset_set(observed, name);
 
-	return set && !set->opaque && set->meter == meter ? set->meter_limit : 0;
+	return set && !set->opaque && set->meter == METER_RATE ? set->meter_limit : 0;
+}
+
+/* The term that limits the open connections of IPv6 sources. */
+static const struct term *find_connections(const struct ruleset *observed)
+{
+	for (size_t c = 0; c < observed->chain_count; c++)
+		for (size_t r = 0; r < observed->chains[c].rule_count; r++) {
+			const struct rule *rule = &observed->chains[c].rules[r];
+
+			for (size_t t = 0; t < rule->term_count; t++)
+				if (rule->terms[t].kind == TERM_UPDATE && rule->terms[t].connections &&
+					rule->terms[t].selector == SELECT_IP6_SADDR)
+					return &rule->terms[t];
+		}
+	return NULL;
 }
 
 /* The first term of this kind in any rule, and the rule that it is in; NULL where there is none. `name` may be NULL. */
@@ -351,10 +401,11 @@ static const struct term *find_term(
 
 static void print_limits(const struct report_style *style, const struct ruleset *observed)
 {
-	uint32_t open = meter_limit(observed, "connections_v4", METER_CONNECTIONS);
-	uint32_t rate = meter_limit(observed, "new_connections_v4", METER_RATE);
+	const struct term *connections = find_connections(observed);
+	uint32_t open = connections ? connections->connections : 0;
+	uint32_t rate = meter_rate(observed, "new_connections_v4");
 	const struct term *update =
-		find_term(observed, TERM_UPDATE, open ? "connections_v6" : "new_connections_v6", NULL);
+		connections ? connections : find_term(observed, TERM_UPDATE, "new_connections_v6", NULL);
 	char number[32];
 
 	fputs("  limits     ", style->stream);
@@ -485,6 +536,19 @@ static void print_refused(const struct report_style *style, const struct report_
 		fputs("  The list is full: whoever was refused later is counted by reason alone.\n", style->stream);
 }
 
+/* A policy that waits to be confirmed; also where somebody took the table away meanwhile. */
+static void print_waiting(const struct report_style *style, const struct report_status *report)
+{
+	char when[32];
+	uint64_t left = report->confirm_until > report->now ? report->confirm_until - report->now : 0;
+
+	if (!format_time(report->confirm_until, when))
+		return;
+	fprintf(style->stream, "  waiting    %sfor `dflyguard confirm` until %s (%" PRIu64 " s)%s, else back to %s\n",
+		paint(style, YELLOW), when, left, paint(style, RESET),
+		report->undo_removes ? "no table" : "the policy before");
+}
+
 static void status(const struct report_style *style, const struct report_status *report)
 {
 	const struct ruleset *observed = report->observed;
@@ -496,8 +560,10 @@ static void status(const struct report_style *style, const struct report_status 
 		return;
 	if (!report->in_force) {
 		fprintf(stream, "%snot in force%s: %s\n", paint(style, RED), paint(style, RESET), report->why_not);
-		if (!observed->present)
+		if (!observed->present) {
+			print_waiting(style, report);
 			return;
+		}
 	} else {
 		fprintf(stream, "%sin force%s", paint(style, GREEN), paint(style, RESET));
 		print_since(style, report);
@@ -510,6 +576,7 @@ static void status(const struct report_style *style, const struct report_status 
 		fprintf(stream, "%s\n", paint(style, RESET));
 	}
 	print_conforming(style, report);
+	print_waiting(style, report);
 	print_ports(style, observed);
 	fprintf(stream, "  sources    %s %s who may connect\n", format_count(number, report->sources),
 		plural(report->sources, "interval", "intervals"));
@@ -571,20 +638,63 @@ static void print_environment(
 	intervals_done(&v6);
 }
 
+/* What the policy says of itself, and is not so. */
+static void print_unmet(const struct report_style *style, const struct policy *policy, const struct proofs *proofs)
+{
+	for (size_t i = 0; i < proofs->count; i++) {
+		const struct proof *proof = &proofs->items[i];
+		struct srcloc where = policy_place(policy, proof->expectation->origin);
+		_cleanup_text_ struct text text = {0};
+
+		if (proof->met)
+			continue;
+		proof_text(policy, proof, &text);
+		fputs(paint(style, BOLD), style->stream);
+		print_file(style->stream, where.file, where.line);
+		fprintf(style->stream, "%s ", paint(style, RESET));
+		print_clean(style->stream, text_string(&text));
+		fputc('\n', style->stream);
+	}
+}
+
+static void print_proofs(const struct report_style *style, const struct policy *policy, const struct proofs *proofs)
+{
+	char number[32], all[32];
+
+	if (!proofs || !proofs->count)
+		return;
+	fputc('\n', style->stream);
+	print_unmet(style, policy, proofs);
+	if (proofs->unmet)
+		fprintf(style->stream, "%s%s of %s %s not met%s\n", paint(style, RED),
+			format_count(number, proofs->unmet), format_count(all, proofs->count),
+			plural(proofs->count, "expectation is", "expectations are"), paint(style, RESET));
+	else
+		fprintf(style->stream, "%s%s %s met%s\n", paint(style, GREEN), format_count(number, proofs->count),
+			plural(proofs->count, "expectation is", "expectations are"), paint(style, RESET));
+}
+
 static void check(const struct report_style *style, const struct report_check *report)
 {
 	const struct policy *policy = report->policy;
 	char number[32];
 
-	if (style->quiet)
+	bool good = !report->proofs || !report->proofs->unmet;
+
+	if (style->quiet && good)
 		return;
-	fprintf(style->stream, "%s: %sgood%s, %zu %s, %s %s\n\n", policy->path, paint(style, GREEN),
-		paint(style, RESET), policy->environment_count,
+	if (style->quiet) {
+		print_unmet(style, policy, report->proofs);
+		return;
+	}
+	fprintf(style->stream, "%s: %s%s%s, %zu %s, %s %s\n\n", policy->path, paint(style, good ? GREEN : RED),
+		good ? "good" : "not what it expects of itself", paint(style, RESET), policy->environment_count,
 		plural(policy->environment_count, "environment", "environments"),
 		format_count(number, policy->source_count), plural(policy->source_count, "source", "sources"));
 	for (size_t i = 0; i < policy->environment_count; i++)
 		if (!report->environment || report->environment == &policy->environments[i])
 			print_environment(style, policy, &policy->environments[i]);
+	print_proofs(style, policy, report->proofs);
 	if (!report->notes || !report->notes->count) {
 		if (style->verbose)
 			fputs("\nNothing in it is redundant or unused.\n", style->stream);
@@ -709,5 +819,13 @@ static void error(const struct report_style *style, const struct err *err, const
 	fputc('\n', stream);
 }
 
-const struct renderer report_text = {
-	.name = "text", .changes = changes, .status = status, .check = check, .refusal = refusal, .error = error};
+const struct renderer report_text = {.name = "text",
+	.changes = changes,
+	.status = status,
+	.check = check,
+	.refusal = refusal,
+	.confirm = confirm,
+	.explanation = text_explanation,
+	.error = error,
+	.audit = text_audit,
+	.checks = text_checks};

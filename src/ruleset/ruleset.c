@@ -246,7 +246,7 @@ bool term_equal(const struct term *a, const struct term *b)
 		return value_compare(a->value, b->value) == 0 && value_compare(a->mask, b->mask) == 0 &&
 		       same_string(a->name, b->name);
 	case TERM_UPDATE:
-		return same_element(a, b) && a->update == b->update;
+		return same_element(a, b) && a->update == b->update && a->connections == b->connections;
 	case TERM_KNOWN:
 		return same_element(a, b);
 	}
@@ -299,4 +299,22 @@ void ruleset_unlabel(struct ruleset *ruleset)
 	ruleset->environment = mem_stringn(comment, (size_t)(since - comment));
 	if (strptime(since + strlen(LABEL_SINCE), "%Y-%m-%dT%H:%M:%SZ", &broken_down))
 		ruleset->since = (uint64_t)timegm(&broken_down);
+}
+
+const char *ruleset_why_not_in_force(const struct ruleset *observed)
+{
+	static const char *const hooks[] = {"prerouting", "input", "forward"};
+
+	if (!observed->present)
+		return "there is no table inet " TABLE_NAME " in this network namespace";
+	if (observed->flags & TABLE_DORMANT)
+		return "table inet " TABLE_NAME " is dormant: the kernel runs none of its chains";
+	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
+		const struct chain *chain = ruleset_chain(observed, hooks[i]);
+
+		if (!chain || !chain->base || chain->opaque || strcmp(hook_name(chain->hook), hooks[i]) != 0 ||
+			chain->rule_count == 0)
+			return "one of its hooks (prerouting, input, forward) is missing or empty";
+	}
+	return NULL;
 }

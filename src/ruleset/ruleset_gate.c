@@ -83,8 +83,8 @@ static struct value source_mask(const struct compiler *c, enum width width)
 	return value_mask_low(WIDTH_IPV6, value_max(WIDTH_IPV6), length);
 }
 
-static void add_limit(struct compiler *c, struct chain *chain, enum update update, const char *base, uint32_t origin,
-	enum reason reason)
+static void add_limit(struct compiler *c, struct chain *chain, enum update update, const char *base,
+	uint32_t connections, uint32_t origin, enum reason reason)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
 		struct rule *rule = add_rule(chain, origin, NULL);
@@ -93,6 +93,7 @@ static void add_limit(struct compiler *c, struct chain *chain, enum update updat
 			(struct term){.kind = TERM_UPDATE,
 				.update = update,
 				.key = KEY_SOURCE,
+				.connections = connections,
 				.mask = source_mask(c, widths[i])},
 			base);
 		add_refusal(c, rule, reason);
@@ -119,16 +120,15 @@ void add_limit_chains(struct compiler *c)
 				.meter_limit = e->new_connections_per_second,
 				.meter_burst = e->new_connections_per_second},
 			e->new_connections_origin, "new connections a second, by source");
-		add_limit(c, chain, UPDATE_TOUCH, "new_connections", e->new_connections_origin, REASON_RATE);
+		add_limit(c, chain, UPDATE_TOUCH, "new_connections", 0, e->new_connections_origin, REASON_RATE);
 	}
 	if (e->max_connections_per_source) {
-		add_dynamic(c, "connections",
-			&(struct set){.key = KEY_SOURCE,
-				.size = LIMIT_SOURCES,
-				.meter = METER_CONNECTIONS,
-				.meter_limit = e->max_connections_per_source},
-			e->max_connections_origin, "open connections, by source");
-		add_limit(c, chain, UPDATE_ADD, "connections", e->max_connections_origin, REASON_CONNECTIONS);
+		_cleanup_free_ char *name = mem_format("connections_over_%u", e->max_connections_per_source);
+
+		add_dynamic(c, name, &(struct set){.key = KEY_SOURCE, .size = LIMIT_SOURCES}, e->max_connections_origin,
+			"open connections, by source");
+		add_limit(c, chain, UPDATE_ADD, name, e->max_connections_per_source, e->max_connections_origin,
+			REASON_CONNECTIONS);
 	}
 	add_label_set(c, add_rule(chain, e->origin, NULL), LABEL_ADMITTED);
 }

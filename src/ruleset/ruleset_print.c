@@ -366,6 +366,8 @@ static void print_term(const struct term *term, struct text *text)
 	case TERM_UPDATE:
 		text_printf(text, "%s @%s { ", update_word(term->update), term->name);
 		print_key(term, text);
+		if (term->connections)
+			text_printf(text, " ct count over %u", term->connections);
 		text_append(text, " }");
 		return;
 	case TERM_KNOWN:

@@ -141,6 +141,7 @@ table() {
 	expect_exit 0 guard export --to nft
 	local kind name
 	while read -r kind name _; do
+		name=${name/_over_9_/_over_N_}
 		# A list is named once, and without its family.
 		plain $manual | grep -qwF -- "$name" || says "$kind" "${name%_v[46]}"
 	done < <(grep -E '^	(counter|set|map|chain) ' "$out")
@@ -256,6 +257,8 @@ json() {
 		# Packets of these sources were refused, for the reasons of these numbers.
 		nft 'add element inet dflyguard refused_v4 { 10.20.0.10 . 2, 10.20.0.10 . 6, 10.66.0.10 . 1 }'
 		"$dflyguard" --policy "$plenty" --format json status
+		"$dflyguard" --policy "$plenty" --format json audit
+		"$dflyguard" --format json checks
 		"$dflyguard" --policy "$plenty" --environment nobody --format json check
 		policy <<<'environment a { clients = {"10.0.0.0/8", "10.0.0.1"} tls = off }'
 		guard --format json --verbose check
@@ -265,7 +268,7 @@ json() {
 	} >"$work/all.json" 2>"$work/all.errors"
 	grep -q '"suppressed"' "$work/all.json" || wrong "the runs do not show every key"
 	differ "JSON keys" "$(keys "$work/all.json")" "$(
-		awk '/^```/ { on = !on } !on && /^\|/' docs/json.md | awk -F'|' '{ print $2 "|" ($2 ~ /error|notes|diagnostics|counters/ ? $3 : "") }' |
+		awk '/^```/ { on = !on } !on && /^\|/' docs/json.md | awk -F'|' '{ print $2 "|" ($2 ~ /error|notes|diagnostics|counters|checks/ ? $3 : "") }' |
 			grep -oE '`[a-z_]+(\[\][.a-z_]*)?`' | tr -d '`' | sed 's/.*\.//; s/\[\]//' | grep -v '^plan$'
 		keys docs/json.md)"
 	local key
@@ -281,7 +284,7 @@ json_examples() {
 	logged | grep -oE '"[a-z_]+":' >"$work/seen"
 	grep '^{.*"command": "log"' docs/json.md | grep -oE '"[a-z_]+":' >"$work/shown"
 	expect_same log "$work/seen" "$work/shown"
-	for command in check plan apply status; do
+	for command in check plan apply audit checks status; do
 		awk -v command="$command" '/^```json/ { text = ""; on = 1; next }
 			/^```/ { if (on && text ~ "\"command\": \"" command "\"" && text !~ /"error"/) { printf "%s", text; exit } on = 0 }
 			on { text = text $0 "\n" }' docs/json.md | grep -oE '^ *"[a-z_]+":' | sed '/^    /d' >"$work/shown"

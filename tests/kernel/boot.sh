@@ -256,7 +256,7 @@ refused_by_kernel() {
 		echo '} }'
 	} >"$policy_file"
 	cat >"$work/inner" <<-'END'
-		"$1" --policy "$2" apply --boot
+		sh -c 'SYSTEMD_EXEC_PID=$$ exec "$@"' sh "$1" --policy "$2" apply --boot
 		echo "exit $?"
 		nft list set inet dflyguard guarded_ports
 	END

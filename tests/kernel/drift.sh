@@ -1,6 +1,6 @@
 #!/bin/bash
-# Guarantee 10: whatever somebody does to our table, plan sees it and says what, apply mends it, plan then finds nothing,
-# the table lists as before, and nobody else's table has changed.
+# Guarantee 10: whatever somebody does to our table, plan and audit see it and say what, audit --heal mends it, both then
+# find nothing, the table lists as before, and nobody else's table has changed.
 . "$(dirname "$0")/../lib/guard.sh"
 ip link set lo up
 environment 'tls = required bind = {"10.20.0.5", "10.20.0.6", "2001:db8:20::5"} admin_bind = {"10.20.0.6"}
@@ -61,7 +61,10 @@ heals() { # heals PATTERN MUTATION: the plan shows PATTERN
 	expect_text "$out" "$1"
 	expect_exit 1 guard --format json plan
 	expect_text "$out" '"kind": *"(add|remove|change|move)"'
-	expect_exit 0 guard apply
+	expect_exit 1 guard audit --verbose
+	expect_text "$out" "$1"
+	expect_exit 0 guard audit --heal
+	expect_exit 0 guard audit --fail-on info
 	expect_exit 0 guard plan
 	listing >"$work/healed"
 	expect_same "our table" "$work/listing" "$work/healed"
@@ -120,11 +123,15 @@ mutation "the first byte is what the client says" gate_answer \
 mutation "answers are not heard" output 'nft flush chain $our output'
 mutation "answers of containers are not heard" forward 'refill forward /gate_answer/d'
 mutation "a client may answer itself" output 'refill output "s/ct direction reply //"'
-mutation "nobody is counted" admit 'refill admit /@connections_v4/d'
+mutation "nobody is counted" admit 'refill admit /@connections_over_4_v4/d'
 mutation "IPv6 sources are counted by /48" admit 'refill admit "s/ffff:ffff:ffff:ffff::/ffff:ffff:ffff::/"'
-mutation "a limit raised" connections_v4 'remake connections_v4 "type ipv4_addr; size 65536; flags dynamic; ct count over 9;"'
-mutation "a limit that counts nothing" connections_v4 'remake connections_v4 "type ipv4_addr; size 65536; flags dynamic;"'
-mutation "a limit for one source alone" connections_v6 'remake connections_v6 "type ipv6_addr; size 1; flags dynamic; ct count over 4;"'
+mutation "a limit raised" admit 'refill admit "s/ct count over 4/ct count over 9/"'
+mutation "a limit that counts nothing" admit 'refill admit "s/ ct count over 4//"'
+mutation "a limit the wrong way round" admit 'refill admit "s/ct count over 4/ct count 4/"'
+mutation "a limit kept in the set" connections_over_4_v4 \
+	'remake connections_over_4_v4 "type ipv4_addr; size 65536; flags dynamic; ct count over 4;"'
+mutation "a limit for one source alone" connections_over_4_v6 \
+	'remake connections_over_4_v6 "type ipv6_addr; size 1; flags dynamic;"'
 mutation "a rate raised" new_connections_v4 \
 	'remake new_connections_v4 "type ipv4_addr; size 65536; flags dynamic,timeout; timeout 1m; limit rate over 99/second burst 10 packets;"'
 mutation "a rate by the minute" new_connections_v4 \
@@ -139,7 +146,7 @@ mutation "refused sources listed under another reason" refuse_source 'refill ref
 
 not_drift() { # what rules put into sets is state
 	apply
-	nft add element $our connections_v4 '{ 10.20.0.1 }'
+	nft add element $our connections_over_4_v4 '{ 10.20.0.1 }'
 	nft add element $our refused_v4 '{ 192.0.2.1 . 0x1, 192.0.2.2 . 0x6 }'
 	nft add element $our unjudged_v6 '{ 2001:db8:20::1 . 99 . 12345 }'
 	expect_exit 0 guard plan
@@ -148,7 +155,7 @@ not_drift() { # what rules put into sets is state
 	nft list set $our unjudged_v6 | grep -q 12345 || wrong "apply emptied the list of first bytes"
 	nft flush set $our refused_v4
 	nft flush set $our unjudged_v6
-	nft flush set $our connections_v4
+	nft flush set $our connections_over_4_v4
 }
 t "what packets put into a set is no drift, and stays" not_drift
 
@@ -156,7 +163,7 @@ t "what packets put into a set is no drift, and stays" not_drift
 for words in 'tcp dport 1 numgen random mod 2 0 accept' 'meta mark set 0x1' 'log prefix "x"' 'limit rate 3/minute accept' \
 	'quota over 3 mbytes accept' 'ct label != 5 accept' 'ct mark set 7' 'limit rate over 3/second drop' \
 	'log prefix "x" group 6379 queue-threshold 20' 'update @refused_v4 { ip daddr . 0x1 }' 'tcp flags set syn' \
-	'update @new_connections_v4 { ip saddr timeout 1s }' 'update @connections_v4 { ip daddr }' 'tcp option maxseg size set 1200' 'ip dscp 4 accept' \
+	'update @new_connections_v4 { ip saddr timeout 1s }' 'update @connections_over_4_v4 { ip daddr }' 'tcp option maxseg size set 1200' 'ip dscp 4 accept' \
 	'fib saddr . iif oif missing drop' 'tcp dport { 6379, 6380 } accept' 'ip saddr 10.66.0.0/24 accept' \
 	'ip saddr . tcp dport { 10.66.0.10 . 6379 } accept' 'ct count over 3 accept' 'meta skuid 0 accept' \
 	'@th,16,16 6379 accept' '@ih,0,8 0x16 accept' 'meta nftrace set 1' \

@@ -319,4 +319,19 @@ group() {
 	expect_equal lines 1 "$(wc -l <"$shown")"
 }
 t "the group is the policy's; without a policy it is 6379" group
+real_table() { # and so does the table itself
+	nft delete table inet logging
+	environment 'tls = required log = all bind = {"10.20.0.5", "2001:db8:20::5"} clients = {"10.20.0.0/24", "2001:db8:20::/64"}'
+	apply
+	follow --follow
+	refused outside 10.66.0.10 6379
+	printf 'PING\r\n' | inside allowed timeout 5 nc -N 10.20.0.5 6380 >/dev/null
+	printf 'GET / HTTP/1.1\r\n' | inside allowed timeout 5 nc -N 2001:db8:20::5 6380 >/dev/null
+	inside allowed timeout 5 nc -z 10.20.0.5 6379
+	inside allowed timeout 0.3 nc -z 10.20.0.6 6380
+	shows ' source  .*10\.66\.0\.10.*10\.20\.0\.5:6379' ' plaintext .*10\.20\.0\.10.*:6380.*"PING' \
+		' plaintext .*2001:db8:20::1[01].*:6380.*"GET /' ' closed .*:6379' ' address .*10\.20\.0\.6:6380'
+	ends 0 TERM
+}
+t "the table itself: strangers, plaintext with its first bytes, closed ports, other addresses" real_table
 finish

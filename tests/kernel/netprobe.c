@@ -6,16 +6,19 @@
  *
  *   netprobe matrix          reads lines `NS[@SOURCE] ADDRESS PORT SPEAK EXPECTED`, tries all at once, prints one line
  *                            for each that came out otherwise; exit 1 if any did. `#` begins a comment.
- *                            SPEAK: ping (RESP, wants an answer), tls (a ClientHello, wants a TLS record), connect
- *                            (only the handshake), udp. EXPECTED: passes, refused, or outcomes joined by `|`:
- *                            answer connected silent closed cut reset timeout unreachable.
+ *                            SPEAK: ping (wants an answer), tls (a ClientHello, wants a TLS record), connect
+ *                            (only the handshake), udp, and the words of the table `speeches` below.
+ *                            EXPECTED: passes, refused, or outcomes joined by `|`: answer connected silent closed cut
+ *                            reset timeout unreachable. `cut` alone must come soon after the last word.
  *   netprobe session         a long-lived party, one command a line, one outcome a line:
- *                            `open NAME NS[@SOURCE] ADDRESS PORT MS`, `ping MS NAME...` (all at once), `close NAME`.
+ *                            `open NAME NS[@SOURCE] ADDRESS PORT MS`, `ping MS NAME...` (all at once), `close NAME`,
+ *                            `say MS SPEAK NAME` (wants any answer).
  *   netprobe storm MS TARGET...  a new connection to each TARGET (`NS[@SOURCE],ADDRESS,PORT`) every MS milliseconds
  *                            until standard input ends; then `TARGET tried N connected N reset N timeout N` lines.
- *   netprobe serve NS tcp|udp ADDRESS PORT   answers whatever it hears with the same; `::` also hears IPv4.
+ *   netprobe serve NS tcp|udp ADDRESS PORT [defer]   answers whatever it hears with the same, and prints a line for
+ *                            each time it hears; `::` also hears IPv4. `defer`: TCP_DEFER_ACCEPT.
  *   netprobe raw NS SOURCE ADDRESS PORT FLAGS [COUNT]   one TCP segment (IPv4) with these flags, such as 0x03 for
- *                            SYN|FIN, or COUNT of them.
+ *                            SYN|FIN, or COUNT of them. See segments.c for more.
  *   netprobe cable NS DEVICE NS DEVICE       two tun devices joined: a link that is neither a bridge nor a veth.
  *
  * NS is the name of a namespace below /run/netns, or `host`: where netprobe was started.
@@ -29,7 +32,6 @@
 #include <linux/if_tun.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
@@ -52,6 +54,7 @@
 #define EXPECTED_LENGTH 64
 #define REFUSAL_MS	400  /* a SYN that has no answer by now was dropped: its next try comes after 1000 ms */
 #define PATIENCE_MS	8000 /* for what should come; only a failing test waits so long */
+#define CUT_MS		1500 /* for a reset after what was said: a retransmission (200 ms) brings it */
 #define STORM_LIFE_MS	900  /* below the first retransmission of a SYN: each connection asks exactly once */
 
 static int home_namespace = -1;
@@ -113,7 +116,105 @@ static socklen_t address_parse(const char *address, const char *port, struct soc
 	return length;
 }
 
-enum speak { SPEAK_CONNECT, SPEAK_PING, SPEAK_TLS, SPEAK_UDP };
+/* A ClientHello for TLS 1.2 that any OpenSSL 3 server answers. */
+static const unsigned char client_hello[] = {0x16, 0x03, 0x01, 0x00, 0x57, 0x01, 0x00, 0x00, 0x53, 0x03, 0x03,
+	/* random */ 'd', 'f', 'l', 'y', 'g', 'u', 'a', 'r', 'd', ' ', 't', 'e', 's', 't', 's', ' ', 'd', 'f', 'l', 'y',
+	'g', 'u', 'a', 'r', 'd', ' ', 't', 'e', 's', 't', 's', '.',
+	/* session */ 0x00, /* ciphers */ 0x00, 0x08, 0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30,
+	/* compression */ 0x01, 0x00, /* extensions */ 0x00, 0x22,
+	/* groups */ 0x00, 0x0a, 0x00, 0x06, 0x00, 0x04, 0x00, 0x1d, 0x00, 0x17,
+	/* point formats */ 0x00, 0x0b, 0x00, 0x02, 0x01, 0x00,
+	/* signatures */ 0x00, 0x0d, 0x00, 0x0e, 0x00, 0x0c, 0x04, 0x03, 0x08, 0x04, 0x04, 0x01, 0x05, 0x03, 0x05, 0x01,
+	0x02, 0x03};
+
+/* The same with padding (RFC 7685): more than two segments. */
+#define LARGE_HELLO 3200
+static unsigned char large_hello[LARGE_HELLO];
+
+static void put16(unsigned char *place, size_t value)
+{
+	place[0] = (unsigned char)(value >> 8);
+	place[1] = (unsigned char)value;
+}
+
+static void large_hello_make(void)
+{
+	size_t length = sizeof(client_hello);
+
+	memcpy(large_hello, client_hello, length);
+	large_hello[length + 1] = 0x15;
+	put16(large_hello + length + 2, LARGE_HELLO - length - 4);
+	put16(large_hello + 3, LARGE_HELLO - 5);
+	put16(large_hello + 7, LARGE_HELLO - 9);
+	put16(large_hello + 56, LARGE_HELLO - 58);
+}
+
+#define PARTS 2
+struct part {
+	int pause_ms; /* before it is said */
+	const void *bytes;
+	size_t length;
+};
+#define SAY(pause, string)                                                                                             \
+	{                                                                                                              \
+		pause, string, sizeof(string) - 1                                                                      \
+	}
+#define RESP   "*1\r\n$4\r\nPING\r\n"
+#define LATE   2200 /* later than the first retransmission of a SYN-ACK, which ends TCP_DEFER_ACCEPT */
+#define RECORD "\x01\x00\x00\x53\x03\x03 what would be a ClientHello"
+
+/* What a client says, in parts. The first two are told apart where they are used. */
+static const struct speech {
+	const char *word;
+	bool tls;    /* only a TLS record is an answer */
+	bool on_syn; /* the first part goes with the SYN (TCP fast open), or the answer does not count */
+	bool fin;    /* the last part's segment also ends the connection */
+	struct part parts[PARTS];
+} speeches[] = {
+	{.word = "connect"},
+	{.word = "udp", .parts = {SAY(0, "PING\r\n")}},
+	{.word = "ping", .parts = {SAY(0, "PING\r\n")}},
+	{.word = "tls", .tls = true, .parts = {{0, client_hello, sizeof(client_hello)}}},
+	{.word = "tls-large", .tls = true, .parts = {{0, large_hello, LARGE_HELLO}}},
+	{.word = "tls-late", .tls = true, .parts = {{LATE, client_hello, sizeof(client_hello)}}},
+	{.word = "tls-halves",
+		.tls = true,
+		.parts = {{0, client_hello, 6}, {50, client_hello + 6, sizeof(client_hello) - 6}}},
+	{.word = "tls-on-syn", .tls = true, .on_syn = true, .parts = {{0, client_hello, sizeof(client_hello)}}},
+	{.word = "tls-1.0", .parts = {SAY(0, "\x16\x03\x01\x00\x57" RECORD)}},
+	{.word = "tls-1.2", .parts = {SAY(0, "\x16\x03\x03\x00\x57" RECORD)}},
+	{.word = "tls-longest", .parts = {SAY(0, "\x16\x03\x03\x3f\xff" RECORD)}},
+	{.word = "resp", .parts = {SAY(0, RESP)}},
+	{.word = "resp-late", .parts = {SAY(LATE, RESP)}},
+	{.word = "resp-fin", .fin = true, .parts = {SAY(0, RESP)}},
+	{.word = "resp-on-syn", .on_syn = true, .parts = {SAY(0, RESP)}},
+	{.word = "http", .parts = {SAY(0, "GET / HTTP/1.1\r\nHost: dragonfly\r\n\r\n")}},
+	{.word = "memcached", .parts = {SAY(0, "get something\r\n")}},
+	{.word = "byte", .parts = {SAY(0, "\n")}},
+	{.word = "byte-tls", .parts = {{0, client_hello, 1}}},
+	{.word = "pieces", .parts = {{0, client_hello, 5}, {50, client_hello + 5, sizeof(client_hello) - 5}}},
+	{.word = "change-cipher", .parts = {SAY(0, "\x14\x03\x03\x00\x01\x01")}},
+	{.word = "alert", .parts = {SAY(0, "\x15\x03\x01\x00\x02\x01\x00")}},
+	{.word = "server-hello", .parts = {SAY(0, "\x16\x03\x03\x00\x57\x02\x00\x00\x53\x03\x03")}},
+	{.word = "data", .parts = {SAY(0, "\x17\x03\x03\x00\x57" RECORD)}},
+	{.word = "heartbeat", .parts = {SAY(0, "\x18\x03\x02\x00\x03\x01\x40\x00")}},
+	{.word = "sslv2", .parts = {SAY(0, "\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10\x01\x00\x80")}},
+	{.word = "sslv3", .parts = {SAY(0, "\x16\x03\x00\x00\x57" RECORD)}},
+	{.word = "tls-1.3-record", .parts = {SAY(0, "\x16\x03\x04\x00\x57" RECORD)}},
+	{.word = "tls-2", .parts = {SAY(0, "\x16\x04\x01\x00\x57" RECORD)}},
+	{.word = "too-long", .parts = {SAY(0, "\x16\x03\x01\x40\x00" RECORD)}},
+};
+#define SPEECH_CONNECT (&speeches[0])
+#define SPEECH_UDP     (&speeches[1])
+#define SPEECH_PING    (&speeches[2])
+
+static const struct speech *speech_parse(const char *word)
+{
+	for (size_t i = 0; i < sizeof(speeches) / sizeof(speeches[0]); i++)
+		if (strcmp(speeches[i].word, word) == 0)
+			return &speeches[i];
+	die("cannot speak '%s'", word);
+}
 
 enum outcome {
 	PENDING,
@@ -133,10 +234,14 @@ static const char *const outcome_names[OUTCOME_COUNT] = {
 
 struct connection {
 	int descriptor;
-	enum speak speak;
+	const struct speech *speech;
 	bool established;
 	enum outcome outcome;
+	int patience_ms; /* from the last part that was said */
 	int64_t deadline;
+	int said;	 /* parts of the speech */
+	int first_heard; /* the first byte of all that was heard; -1: nothing yet */
+	int64_t next_ms; /* when the next part is due */
 };
 
 static enum outcome outcome_of_error(int error, bool established)
@@ -174,7 +279,7 @@ static void connection_settle(struct connection *connection, enum outcome outcom
 
 /* `from` is NS or NS@SOURCE. Never blocks; failures at once settle the connection. */
 static void connection_start(struct connection *connection, const char *from, const char *address, const char *port,
-	enum speak speak, int timeout_ms)
+	const struct speech *speech, int timeout_ms)
 {
 	struct sockaddr_storage target, source;
 	char namespace_name[64];
@@ -185,56 +290,104 @@ static void connection_start(struct connection *connection, const char *from, co
 	enter(namespace_name);
 	length = address_parse(address, port, &target);
 	connection->descriptor = socket(
-		target.ss_family, (speak == SPEAK_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		target.ss_family, (speech == SPEECH_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (connection->descriptor < 0)
 		die("socket: %m");
-	connection->speak = speak;
-	connection->established = false;
-	connection->outcome = PENDING;
-	connection->deadline = now_ms() + timeout_ms;
+	*connection = (struct connection){.descriptor = connection->descriptor,
+		.speech = speech,
+		.outcome = PENDING,
+		.first_heard = -1,
+		.patience_ms = timeout_ms,
+		.deadline = now_ms() + timeout_ms};
 	if (at) {
 		socklen_t source_length = address_parse(at + 1, NULL, &source);
 
 		if (bind(connection->descriptor, (struct sockaddr *)&source, source_length) < 0)
 			die("cannot speak from %s in %s: %m", at + 1, namespace_name);
 	}
-	if (connect(connection->descriptor, (struct sockaddr *)&target, length) < 0 && errno != EINPROGRESS)
+	if (speech->on_syn) {
+		const struct part *part = &speech->parts[connection->said++];
+		ssize_t sent = sendto(connection->descriptor, part->bytes, part->length, MSG_FASTOPEN,
+			(struct sockaddr *)&target, length);
+
+		if (sent < 0)
+			connection_settle(connection, errno == EINPROGRESS ? SILENT : outcome_of_error(errno, false));
+	} else if (connect(connection->descriptor, (struct sockaddr *)&target, length) < 0 && errno != EINPROGRESS) {
 		connection_settle(connection, outcome_of_error(errno, false));
+	}
 }
 
-/* A ClientHello for TLS 1.2 that any OpenSSL 3 server answers. */
-static const unsigned char client_hello[] = {0x16, 0x03, 0x01, 0x00, 0x57, 0x01, 0x00, 0x00, 0x53, 0x03, 0x03,
-	/* random */ 'd', 'f', 'l', 'y', 'g', 'u', 'a', 'r', 'd', ' ', 't', 'e', 's', 't', 's', ' ', 'd', 'f', 'l', 'y',
-	'g', 'u', 'a', 'r', 'd', ' ', 't', 'e', 's', 't', 's', '.',
-	/* session */ 0x00, /* ciphers */ 0x00, 0x08, 0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30,
-	/* compression */ 0x01, 0x00, /* extensions */ 0x00, 0x22,
-	/* groups */ 0x00, 0x0a, 0x00, 0x06, 0x00, 0x04, 0x00, 0x1d, 0x00, 0x17,
-	/* point formats */ 0x00, 0x0b, 0x00, 0x02, 0x01, 0x00,
-	/* signatures */ 0x00, 0x0d, 0x00, 0x0e, 0x00, 0x0c, 0x04, 0x03, 0x08, 0x04, 0x04, 0x01, 0x05, 0x03, 0x05, 0x01,
-	0x02, 0x03};
-
-static void connection_send(struct connection *connection)
+/* Says the next part of the speech. */
+static void connection_say(struct connection *connection)
 {
-	const void *bytes = connection->speak == SPEAK_TLS ? (const void *)client_hello : "PING\r\n";
-	size_t length = connection->speak == SPEAK_TLS ? sizeof(client_hello) : 6;
+	const struct speech *speech = connection->speech;
+	const struct part *part = &speech->parts[connection->said++];
+	bool last = connection->said == PARTS || speech->parts[connection->said].length == 0;
+	int on = 1;
 
-	if (send(connection->descriptor, bytes, length, MSG_NOSIGNAL) < 0)
+	/* A corked segment waits, and is sent together with the end. */
+	if (last && speech->fin)
+		setsockopt(connection->descriptor, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+	if (send(connection->descriptor, part->bytes, part->length, MSG_NOSIGNAL) < 0) {
 		connection_settle(connection, outcome_of_error(errno, true));
+		return;
+	}
+	if (last && speech->fin)
+		shutdown(connection->descriptor, SHUT_WR);
+}
+
+/* When the next part is due; INT64_MAX where all is said. */
+static int64_t connection_next(const struct connection *connection)
+{
+	if (!connection->established || connection->said == PARTS ||
+		connection->speech->parts[connection->said].length == 0)
+		return INT64_MAX;
+	return connection->next_ms;
+}
+
+/* When the next part is due, and how long to wait after it. */
+static void connection_pause(struct connection *connection)
+{
+	connection->next_ms = now_ms();
+	if (connection->said < PARTS)
+		connection->next_ms += connection->speech->parts[connection->said].pause_ms;
+	connection->deadline = connection->next_ms + connection->patience_ms;
+}
+
+static void connection_go_on(struct connection *connection)
+{
+	while (connection->outcome == PENDING && connection_next(connection) <= now_ms()) {
+		connection_say(connection);
+		connection_pause(connection);
+	}
 }
 
 static void connection_established(struct connection *connection)
 {
 	connection->established = true;
-	if (connection->speak == SPEAK_CONNECT)
+	if (connection->speech == SPEECH_CONNECT) {
 		connection_settle(connection, CONNECTED);
-	else
-		connection_send(connection);
+		return;
+	}
+	connection_pause(connection);
+	connection_go_on(connection);
+}
+
+/* Did the server take data with the SYN? */
+static bool connection_fast(const struct connection *connection)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+
+	getsockopt(connection->descriptor, IPPROTO_TCP, TCP_INFO, &info, &size);
+	return info.tcpi_options & TCPI_OPT_SYN_DATA;
 }
 
 static void connection_event(struct connection *connection)
 {
 	unsigned char buffer[512];
 	ssize_t length;
+	bool right;
 
 	if (!connection->established) {
 		int error = 0;
@@ -248,21 +401,27 @@ static void connection_event(struct connection *connection)
 		return;
 	}
 	length = recv(connection->descriptor, buffer, sizeof(buffer), MSG_DONTWAIT);
+	if (length > 0 && connection->first_heard < 0)
+		connection->first_heard = buffer[0];
+	/* An answer counts when all is said. */
+	if (length > 0 && connection_next(connection) != INT64_MAX)
+		return;
 	if (length < 0) {
 		if (errno != EAGAIN)
-			connection_settle(connection, outcome_of_error(errno, connection->speak != SPEAK_UDP));
+			connection_settle(connection, outcome_of_error(errno, connection->speech != SPEECH_UDP));
 	} else if (length == 0) {
 		connection_settle(connection, CLOSED);
 	} else {
-		bool right = connection->speak != SPEAK_TLS || buffer[0] == 0x16 || buffer[0] == 0x15;
-
+		right = !connection->speech->tls || connection->first_heard == 0x16 || connection->first_heard == 0x15;
+		if (connection->speech->on_syn && !connection_fast(connection))
+			right = false;
 		connection_settle(connection, right ? ANSWER : SILENT);
 	}
 }
 
 static void connection_expire(struct connection *connection)
 {
-	bool heard = connection->established && connection->speak != SPEAK_UDP;
+	bool heard = connection->established && connection->speech != SPEECH_UDP;
 
 	connection_settle(connection, heard ? SILENT : TIMEOUT);
 }
@@ -281,6 +440,8 @@ static int connections_round(struct connection *connections, int count, int64_t 
 			continue;
 		if (connections[i].deadline < wake)
 			wake = connections[i].deadline;
+		if (connection_next(&connections[i]) < wake)
+			wake = connection_next(&connections[i]);
 		polled[pending].fd = connections[i].descriptor;
 		polled[pending].events = connections[i].established ? POLLIN : POLLOUT;
 		polled[pending].revents = 0;
@@ -294,6 +455,7 @@ static int connections_round(struct connection *connections, int count, int64_t 
 
 		if (polled[i].revents)
 			connection_event(connection);
+		connection_go_on(connection);
 		if (connection->outcome == PENDING && connection->deadline <= now)
 			connection_expire(connection);
 	}
@@ -303,28 +465,15 @@ static int connections_round(struct connection *connections, int count, int64_t 
 	return pending;
 }
 
-static enum speak speak_parse(const char *word)
-{
-	if (strcmp(word, "connect") == 0)
-		return SPEAK_CONNECT;
-	if (strcmp(word, "ping") == 0)
-		return SPEAK_PING;
-	if (strcmp(word, "tls") == 0)
-		return SPEAK_TLS;
-	if (strcmp(word, "udp") == 0)
-		return SPEAK_UDP;
-	die("cannot speak '%s'", word);
-}
-
 /* Is the outcome among the words of `expected`? */
-static bool outcome_expected(enum outcome outcome, enum speak speak, const char expected[EXPECTED_LENGTH])
+static bool outcome_expected(enum outcome outcome, const struct speech *speech, const char expected[EXPECTED_LENGTH])
 {
 	char words[EXPECTED_LENGTH], *rest = words, *word;
 
 	memcpy(words, expected, sizeof(words));
 	while ((word = strsep(&rest, "|"))) {
 		if (strcmp(word, "passes") == 0) {
-			if (outcome == (speak == SPEAK_CONNECT ? CONNECTED : ANSWER))
+			if (outcome == (speech == SPEECH_CONNECT ? CONNECTED : ANSWER))
 				return true;
 		} else if (strcmp(word, "refused") == 0) {
 			if (outcome == TIMEOUT || outcome == RESET || outcome == UNREACHABLE)
@@ -354,7 +503,7 @@ static int run_matrix(void)
 
 	while (getline(&line, &capacity, stdin) > 0) {
 		char from[64], address[64], port[16], speak[16], rest[8] = "";
-		bool quick;
+		int patience = PATIENCE_MS;
 		int fields;
 
 		line[strcspn(line, "#\n")] = '\0';
@@ -366,11 +515,13 @@ static int run_matrix(void)
 			sscanf(line, "%63s %63s %15s %15s %63s %7s", from, address, port, speak, expected[count], rest);
 		if (fields != 5)
 			die("not a probe: %s", line);
-		quick = strstr(expected[count], "refused") || strstr(expected[count], "timeout") ||
-			strstr(expected[count], "silent");
+		if (strstr(expected[count], "refused") || strstr(expected[count], "timeout") ||
+			strstr(expected[count], "silent"))
+			patience = REFUSAL_MS;
+		else if (strcmp(expected[count], "cut") == 0)
+			patience = CUT_MS;
 		lines[count] = strdup(line + strspn(line, " \t"));
-		connection_start(
-			&connections[count], from, address, port, speak_parse(speak), quick ? REFUSAL_MS : PATIENCE_MS);
+		connection_start(&connections[count], from, address, port, speech_parse(speak), patience);
 		count++;
 	}
 	free(line);
@@ -379,7 +530,7 @@ static int run_matrix(void)
 	while (connections_round(connections, count, now_ms() + PATIENCE_MS) > 0)
 		continue;
 	for (int i = 0; i < count; i++) {
-		if (!outcome_expected(connections[i].outcome, connections[i].speak, expected[i])) {
+		if (!outcome_expected(connections[i].outcome, connections[i].speech, expected[i])) {
 			printf("%s: expected %s, seen %s\n", lines[i], expected[i],
 				outcome_names[connections[i].outcome]);
 			wrong++;
@@ -471,6 +622,30 @@ static void sessions_ping(struct session *sessions, int count, int timeout_ms, c
 	putchar('\n');
 }
 
+/* Says the first part of a speech and waits for any answer. */
+static enum outcome session_say(struct session *sessions, int count, int timeout_ms, const char *word, const char *name)
+{
+	const struct part *part = &speech_parse(word)->parts[0];
+	struct pollfd polled = {.events = POLLIN};
+	static char heard[65536];
+	ssize_t got;
+	int found = 0;
+
+	while (found < count && strcmp(sessions[found].name, name) != 0)
+		found++;
+	if (found == count)
+		die("no such session: %s", name);
+	polled.fd = sessions[found].descriptor;
+	if (send(polled.fd, part->bytes, part->length, MSG_NOSIGNAL) < 0)
+		return outcome_of_error(errno, true);
+	if (poll(&polled, 1, timeout_ms) == 0)
+		return TIMEOUT;
+	got = recv(polled.fd, heard, sizeof(heard), 0);
+	if (got < 0)
+		return outcome_of_error(errno, true);
+	return got == 0 ? CLOSED : ANSWER;
+}
+
 static int run_session(void)
 {
 	static struct session sessions[MAX_SESSIONS];
@@ -485,6 +660,10 @@ static int run_session(void)
 		int fields =
 			sscanf(line, "%15s %31s %63s %63s %15s %d", verb, name, from, address, port, &milliseconds);
 
+		if (fields == 4 && strcmp(verb, "say") == 0) {
+			puts(outcome_names[session_say(sessions, count, atoi(name), from, address)]);
+			continue;
+		}
 		while (fields >= 2 && found < count && strcmp(sessions[found].name, name) != 0)
 			found++;
 		if (fields == 6 && strcmp(verb, "open") == 0) {
@@ -492,7 +671,7 @@ static int run_session(void)
 
 			if (count == MAX_SESSIONS || found < count)
 				die("too many sessions, or one opened twice: %s", name);
-			connection_start(&connection, from, address, port, SPEAK_PING, milliseconds);
+			connection_start(&connection, from, address, port, SPEECH_PING, milliseconds);
 			/* As connections_round(), but the connection stays. */
 			while (connection.outcome == PENDING && !connection.established) {
 				struct pollfd polled = {.fd = connection.descriptor, .events = POLLOUT};
@@ -563,7 +742,7 @@ static int run_storm(int interval_ms, char **targets, int target_count)
 			target_of[count] = i;
 			tried[i]++;
 			connection_start(
-				&connections[count++], from[i], address[i], port[i], SPEAK_CONNECT, STORM_LIFE_MS);
+				&connections[count++], from[i], address[i], port[i], SPEECH_CONNECT, STORM_LIFE_MS);
 			if (i == target_count - 1)
 				next = now_ms() + interval_ms;
 		}
@@ -587,7 +766,7 @@ static int run_storm(int interval_ms, char **targets, int target_count)
 }
 
 static void __attribute__((noreturn))
-run_serve(const char *namespace_name, const char *protocol, const char *address, const char *port)
+run_serve(const char *namespace_name, const char *protocol, const char *address, const char *port, bool defer)
 {
 	static struct pollfd polled[MAX_CONNECTIONS];
 	bool stream = strcmp(protocol, "tcp") == 0;
@@ -602,12 +781,14 @@ run_serve(const char *namespace_name, const char *protocol, const char *address,
 	if (listener < 0)
 		die("socket: %m");
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (defer)
+		setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof(on));
 	if (local.ss_family == AF_INET6)
 		setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (bind(listener, (struct sockaddr *)&local, length) < 0 || (stream && listen(listener, 1024) < 0))
 		die("cannot serve %s %s %s in %s: %m", protocol, address, port, namespace_name);
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	puts("ready");
-	fflush(stdout);
 	polled[0] = (struct pollfd){.fd = listener, .events = POLLIN};
 	for (;;) {
 		if (poll(polled, count, -1) < 0)
@@ -618,6 +799,8 @@ run_serve(const char *namespace_name, const char *protocol, const char *address,
 			if (!polled[i].revents)
 				continue;
 			got = recv(polled[i].fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+			if (got > 0)
+				printf("heard %zd bytes, the first 0x%02x\n", got, (unsigned char)buffer[0]);
 			if (got > 0 && send(polled[i].fd, buffer, (size_t)got, MSG_NOSIGNAL) == got)
 				continue;
 			if (got < 0 && errno == EAGAIN)
@@ -732,6 +915,7 @@ int main(int argc, char **argv)
 	struct rlimit files;
 
 	signal(SIGPIPE, SIG_IGN);
+	large_hello_make();
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -745,12 +929,12 @@ int main(int argc, char **argv)
 		return run_session();
 	if (argc >= 4 && strcmp(argv[1], "storm") == 0)
 		return run_storm(atoi(argv[2]), argv + 3, argc - 3);
-	if (argc == 6 && strcmp(argv[1], "serve") == 0)
-		run_serve(argv[2], argv[3], argv[4], argv[5]);
+	if ((argc == 6 || (argc == 7 && strcmp(argv[6], "defer") == 0)) && strcmp(argv[1], "serve") == 0)
+		run_serve(argv[2], argv[3], argv[4], argv[5], argc == 7);
 	if ((argc == 7 || argc == 8) && strcmp(argv[1], "raw") == 0)
 		return run_raw(argv[2], argv[3], argv[4], argv[5], argv[6], argc == 8 ? atoi(argv[7]) : 1);
 	if (argc == 6 && strcmp(argv[1], "cable") == 0)
 		run_cable(argv + 2);
-	die("usage: netprobe matrix | session | storm MS TARGET... | serve NS tcp|udp ADDRESS PORT |\n"
+	die("usage: netprobe matrix | session | storm MS TARGET... | serve NS tcp|udp ADDRESS PORT [defer] |\n"
 	    "       raw NS SOURCE ADDRESS PORT FLAGS [COUNT] | cable NS DEVICE NS DEVICE");
 }

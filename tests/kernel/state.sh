@@ -65,9 +65,9 @@ t "notrack on the way to a container closes it, too" untracked_routed
 invalid() { # SYN|FIN: no state of TCP has it
 	local before
 	before=$(counted refused_state)
-	"$netprobe" raw allowed 10.20.0.10 10.20.0.5 6379 0x03
+	"$segments" allowed 10.20.0.10 10.20.0.5 6379 flags 0x03
 	wait_until 10 counted_more "$before" || wrong "refused_state did not count an invalid segment"
-	"$netprobe" raw allowed 10.20.0.10 10.20.0.5 7777 0x03
+	"$segments" allowed 10.20.0.10 10.20.0.5 7777 flags 0x03
 	expect_traffic <<-END
 		allowed 10.20.0.5 6379 ping passes
 	END

@@ -10,8 +10,9 @@ build=${BUILD:-$root/build}
 case $build in /*) ;; *) build=$root/$build ;; esac
 dflyguard=${DFLYGUARD:-$build/dflyguard}
 netprobe=$build/tests/kernel/netprobe
+segments=$build/tests/kernel/segments
 nftgen=$build/tests/kernel/nftgen
-for needed in "$dflyguard" "$netprobe" "$nftgen"; do
+for needed in "$dflyguard" "$netprobe" "$segments" "$nftgen"; do
 	[ -x "$needed" ] || { echo "$needed is missing: make build-kernel-tests" >&2; exit 2; }
 done
 # shellcheck source=tests/lib/namespace.sh
@@ -24,6 +25,9 @@ unset DFLYGUARD_ENVIRONMENT DFLYGUARD_POLICY
 # shellcheck source=tests/lib/net.sh
 . "$root/tests/lib/net.sh"
 policy_file=$work/policy.conf
+# What the program remembers stays with the test.
+STATE_DIRECTORY=$work/state RUNTIME_DIRECTORY=$work/run
+export STATE_DIRECTORY RUNTIME_DIRECTORY
 
 # shellcheck disable=SC2120 # most write the usual file
 policy() { # policy [FILE]: writes the policy from standard input

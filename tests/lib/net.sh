@@ -115,7 +115,7 @@ start() { # start LOG COMMAND...: a helper in the background, running when it sa
 }
 started_said() { [ -s "$1" ] || ! kill -0 "$started" 2>/dev/null; }
 
-serve() { # serve NS tcp|udp ADDRESS PORT: a server that answers with what it hears
+serve() { # serve NS tcp|udp ADDRESS PORT [defer]: answers with what it hears; a line for each time in $work/serve.NS.tcp.PORT
 	start "$work/serve.$1.$2.$4" "$netprobe" serve "$@"
 }
 
@@ -173,7 +173,7 @@ storm_end() {
 session_begin() {
 	coproc SESSION { exec "$netprobe" session; }
 }
-session() { # session open NAME NS ADDRESS PORT | ping MS NAME... | close NAME; prints the outcomes
+session() { # session open NAME NS ADDRESS PORT | ping MS NAME... | say MS SPEAK NAME | close NAME; prints the outcomes
 	local outcome
 	case $1 in
 	open) echo "$* 8000" >&"${SESSION[1]}" ;;

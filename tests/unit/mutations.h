@@ -529,7 +529,7 @@ static inline void mutate_known_set(struct ruleset *r)
 
 static inline void mutate_meter_limit(struct ruleset *r)
 {
-	mutable_set(r, "connections_v4")->meter_limit = 1000000;
+	mutable_set(r, "new_connections_v4")->meter_limit = 1000000;
 }
 
 static inline void mutate_meter_burst(struct ruleset *r)
@@ -539,8 +539,7 @@ static inline void mutate_meter_burst(struct ruleset *r)
 
 static inline void mutate_meter(struct ruleset *r)
 {
-	mutable_set(r, "connections_v4")->meter = METER_NONE;
-	mutable_set(r, "connections_v4")->meter_limit = 0;
+	mutable_set(r, "refused_v4")->meter = METER_NONE;
 }
 
 static inline void mutate_dynamic_size(struct ruleset *r)
@@ -560,7 +559,7 @@ static inline void mutate_dynamic_key(struct ruleset *r)
 
 static inline void mutate_dynamic_static(struct ruleset *r)
 {
-	struct set *set = mutable_set(r, "connections_v4");
+	struct set *set = mutable_set(r, "connections_over_256_v4");
 
 	set->key = KEY_NONE;
 	set->size = 0;
@@ -571,7 +570,7 @@ static inline void mutate_dynamic_static(struct ruleset *r)
 static inline void mutate_dynamic_gone(struct ruleset *r)
 {
 	delete_rule(mutable_chain(r, "admit"), 3);
-	delete_set(r, "connections_v4");
+	delete_set(r, "connections_over_256_v4");
 }
 
 static inline void mutate_comments(struct ruleset *r)

@@ -155,6 +155,13 @@ static const struct {
 	{"check -- plan", NULL, 2, "", "dflyguard: unexpected argument 'plan'\n..."},
 	{"check --dry-run", NULL, 2, "", "dflyguard: this command does not take --dry-run\n..."},
 	{"plan --dry-run", NULL, 2, "", "dflyguard: this command does not take --dry-run\n..."},
+	{"check --full", NULL, 2, "", "dflyguard: this command does not take --full\n..."},
+	{"plan --confirm 10", NULL, 2, "", "dflyguard: this command does not take --confirm\n..."},
+	{"apply --confirm 0", NULL, 2, "", "dflyguard: --confirm: ..."},
+	{"apply --confirm 86401", NULL, 2, "", "dflyguard: --confirm: ..."},
+	{"apply --confirm 1m", NULL, 2, "", "dflyguard: --confirm: ..."},
+	{"apply --confirm", NULL, 2, "", "dflyguard: option '--confirm' needs a value\n..."},
+	{"apply --confirm 10 --dry-run", NULL, 2, "", "dflyguard: --dry-run changes nothing that could be ..."},
 	{"apply --to nft", NULL, 2, "", "dflyguard: this command does not take --to\n..."},
 	{"--to nft --dry-run check", NULL, 2, "", "dflyguard: this command does not take --dry-run\n..."},
 	{"plan --boot", NULL, 2, "", "dflyguard: this command does not take --boot\n..."},
@@ -339,7 +346,8 @@ static void test_json_errors(void **state)
 /* Each command's help, as golden text: options, exit status, examples. */
 static void test_help(void **state)
 {
-	static const char *const commands[] = {"check", "plan", "apply", "status", "log", "export", "remove"};
+	static const char *const commands[] = {"check", "plan", "apply", "confirm", "rollback", "audit", "checks",
+		"status", "log", "explain", "export", "remove"};
 
 	(void)state;
 	for (size_t i = 0; i <= ARRAY_SIZE(commands); i++) {

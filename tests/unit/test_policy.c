@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "policy.h"
+#include "ruleset.h"
 
 /*
  * The golden directory is copied to a private one, since a checkout may be writable by a group, which the policy room
@@ -117,6 +118,9 @@ static int group_setup(void **state)
 	if (!realpath(golden, golden_path) || !mkdtemp(scratch) || chdir(scratch) < 0)
 		return -1;
 	copy_tree(golden_path, "golden");
+	_cleanup_free_ char *policies = mem_format("%s/../../../policies", golden_path);
+
+	copy_tree(policies, "policies");
 	return chdir("golden");
 }
 
@@ -1006,6 +1010,364 @@ static void test_nothing_is_remembered(void **state)
 	}
 }
 
+/* --- printing --- */
+
+static struct policy *load_printed(const char *what, const char *text)
+{
+	struct diagnostics diagnostics = {0};
+	struct policy *policy = NULL;
+	struct err err = {0};
+
+	if (policy_load_text("printed", text, strlen(text), &policy, &diagnostics, &err) < 0) {
+		for (size_t i = 0; i < diagnostics.count; i++)
+			print_error("printed:%u: %s\n", diagnostics.items[i].line, diagnostics.items[i].message);
+		fail_msg("%s was printed as what cannot be read: %s\n%.4000s", what, err.message, text);
+	}
+	diagnostics_done(&diagnostics);
+	return policy;
+}
+
+static void same_rulesets(const char *what, const struct policy *a, const struct policy *b, const char *text)
+{
+	assert_int_equal(a->environment_count, b->environment_count);
+	for (size_t i = 0; i < a->environment_count; i++) {
+		struct ruleset *one = ruleset_compile(a, &a->environments[i], 1);
+		struct ruleset *other = ruleset_compile(b, &b->environments[i], 1);
+		struct changeset *changes = ruleset_diff(one, other);
+
+		assert_string_equal(a->environments[i].name, b->environments[i].name);
+		if (changes->count || ruleset_fingerprint(one) != ruleset_fingerprint(other))
+			fail_msg("%s: environment %s was printed as something else: %zu differences\n%.4000s", what,
+				a->environments[i].name, changes->count, text);
+		changeset_free(changes);
+		ruleset_free(one);
+		ruleset_free(other);
+	}
+}
+
+/* Nothing that a policy says is lost, but for where it stands. */
+static void same_rest(const struct policy *a, const struct policy *b)
+{
+	assert_true(same_string(a->default_environment, b->default_environment));
+	assert_string_equal(a->service.flagfile, b->service.flagfile);
+	assert_string_equal(a->service.unit, b->service.unit);
+	/* Both families written out are one `any`. */
+	assert_true(a->source_count >= b->source_count);
+	assert_int_equal(a->network_count, b->network_count);
+	assert_int_equal(a->expectation_count, b->expectation_count);
+	for (size_t i = 0; i < a->environment_count; i++)
+		assert_int_equal(a->environments[i].server, b->environments[i].server);
+	for (size_t i = 0; i < a->expectation_count; i++) {
+		const struct expectation *one = &a->expectations[i];
+		const struct expectation *other = &b->expectations[i];
+
+		assert_int_equal(one->environment, other->environment);
+		assert_int_equal(one->to_port, other->to_port);
+		assert_int_equal(one->speaks, other->speaks);
+		assert_int_equal(one->verdict, other->verdict);
+		assert_int_equal(one->to.given, other->to.given);
+		assert_int_equal(one->from.v4.count, other->from.v4.count);
+		assert_int_equal(one->from.v6.count, other->from.v6.count);
+		assert_int_equal(one->from.reference_count, other->from.reference_count);
+		assert_int_equal(one->to.v4.count, other->to.v4.count);
+		assert_int_equal(one->to.v6.count, other->to.v6.count);
+	}
+}
+
+static void check_printed(const char *what, const struct policy *policy)
+{
+	for (int places = 0; places < 2; places++) {
+		_cleanup_text_ struct text once = {0};
+		_cleanup_text_ struct text plain = {0};
+		_cleanup_text_ struct text again = {0};
+		struct policy *copy;
+
+		policy_print(policy, places, &once);
+		policy_print(policy, false, &plain);
+		copy = load_printed(what, text_string(&once));
+		same_rulesets(what, policy, copy, text_string(&once));
+		same_rest(policy, copy);
+		assert_true(policy_digest(policy) == policy_digest(copy));
+		policy_print(copy, false, &again);
+		if (strcmp(text_string(&plain), text_string(&again)) != 0)
+			fail_msg("%s: printed and printed again are not the same:\n%s\n---\n%s", what,
+				text_string(&plain), text_string(&again));
+		policy_free(copy);
+	}
+}
+
+static void test_print_good(void **state)
+{
+	static const char *const directories[] = {"good", "../policies"};
+	size_t count = 0;
+
+	(void)state;
+	for (size_t d = 0; d < ARRAY_SIZE(directories); d++) {
+		struct dirent **names;
+		int found;
+
+		assert_int_equal(chdir(directories[d]), 0);
+		found = scandir(".", &names, is_policy, alphasort);
+		assert_true(found > 0);
+		for (int i = 0; i < found; i++) {
+			struct diagnostics diagnostics = {0};
+			struct policy *policy = NULL;
+			struct err err = {0};
+
+			/* networks.conf is for others to include. */
+			if (policy_load(names[i]->d_name, &policy, &diagnostics, &err) == 0) {
+				check_printed(names[i]->d_name, policy);
+				count++;
+			}
+			diagnostics_done(&diagnostics);
+			policy_free(policy);
+			free(names[i]);
+		}
+		free(names);
+		assert_int_equal(chdir(scratch), 0);
+		assert_int_equal(chdir("golden"), 0);
+	}
+	assert_true(count >= 14);
+}
+
+static void test_print_exact(void **state)
+{
+	static const char text[] = "environment b { clients = any tls = optional log = all admin_bind = '::2' }\n"
+				   "network include { sources = {10.0.0.0-10.0.0.255, service, any, '::/0'} }\n"
+				   "network service { sources = {} }\n"
+				   "environment a { admin_tls = off clients = {include, 10.9.0.1}\n"
+				   "  expect { from = any to_port = 6379 speaks = plaintext verdict = refuse } }\n"
+				   "service { port = 6379 tls_port = 7 flagfile = '/a \\'${b}\\\\c' }\n"
+				   "default_environment = a\n";
+	static const char expected[] = "default_environment = a\n"
+				       "\n"
+				       "service { # text:6\n"
+				       "\ttls_port = 7\n"
+				       "\tflagfile = '/a \\'${b}\\\\c'\n"
+				       "}\n"
+				       "\n"
+				       "network \"include\" { # text:2\n"
+				       "\tsources = {\"service\", any, \"10.0.0.0/24\", \"::/0\"}\n"
+				       "}\n"
+				       "\n"
+				       "network \"service\" { # text:3\n"
+				       "\tsources = {}\n"
+				       "}\n"
+				       "\n"
+				       "environment b { # text:1\n"
+				       "\ttls = optional\n"
+				       "\tclients = {any}\n"
+				       "\tadmin_bind = {\"::2\"}\n"
+				       "\tlog = all\n"
+				       "}\n"
+				       "\n"
+				       "environment a { # text:4\n"
+				       "\tclients = {\"include\", \"10.9.0.1\"}\n"
+				       "\tadmin_tls = off\n"
+				       "}\n"
+				       "\n"
+				       "expect { # text:5\n"
+				       "\tenvironment = a\n"
+				       "\tfrom = {any}\n"
+				       "\tto_port = 6379\n"
+				       "\tspeaks = plaintext\n"
+				       "\tverdict = refuse\n"
+				       "}\n";
+	struct diagnostics diagnostics = {0};
+	_cleanup_text_ struct text printed = {0};
+	struct policy *policy = NULL;
+	struct err err = {0};
+
+	(void)state;
+	if (policy_load_text("text", text, strlen(text), &policy, &diagnostics, &err) < 0)
+		fail_msg("%s", diagnostics.count ? diagnostics.items[0].message : err.message);
+	policy_print(policy, true, &printed);
+	assert_string_equal(text_string(&printed), expected);
+	check_printed("exact", policy);
+	policy_free(policy);
+	diagnostics_done(&diagnostics);
+}
+
+static uint64_t random_number(uint64_t *seed, uint64_t below)
+{
+	*seed = *seed * 6364136223846793005u + 1442695040888963407u;
+	return (*seed >> 33) % below;
+}
+
+/* Also a name that is a keyword, an option or a word. */
+static const char *random_name(char *buffer, size_t size, size_t index)
+{
+	static const char *const odd[] = {"service", "network", "environment", "expect", "include", "sources", "tls",
+		"required", "clients", "default_environment", "port", "x.y", "_", "a-b"};
+
+	if (index < ARRAY_SIZE(odd))
+		return odd[index];
+	snprintf(buffer, size, "n%zu%s", index, index % 2 ? ".x" : "");
+	return buffer;
+}
+
+static void random_list(uint64_t *seed, struct text *text, const char *name, size_t networks, bool addresses)
+{
+	size_t count = random_number(seed, 4) ? random_number(seed, 6) : random_number(seed, 60);
+	char buffer[32];
+
+	if (addresses && count == 0)
+		count = 1;
+	text_printf(text, " %s = {", name);
+	for (size_t i = 0; i < count; i++) {
+		unsigned int a = (unsigned int)random_number(seed, 200) + 1;
+		unsigned int b = (unsigned int)random_number(seed, 250);
+
+		text_append(text, i ? ", " : "");
+		switch (addresses ? random_number(seed, 2) : random_number(seed, 7)) {
+		case 0:
+			text_printf(text, "10.0.%u.%u", b, a);
+			break;
+		case 1:
+			text_printf(text, "'2001:db8::%x:%x'", a, b);
+			break;
+		case 2:
+			text_printf(text, "10.%u.0.0/16", b);
+			break;
+		case 3:
+			text_printf(text, "10.0.0.%u-10.0.%u.0", b, a);
+			break;
+		case 4:
+			text_printf(text, "\"2001:db8:%x::/48\"", b);
+			break;
+		case 5:
+			text_printf(text, "\"::ffff:10.0.0.%u\"", b);
+			break;
+		default:
+			if (networks)
+				text_append(text,
+					random_name(buffer, sizeof(buffer), (size_t)random_number(seed, networks)));
+			else
+				text_append(text, "any");
+		}
+	}
+	text_append(text, "}");
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	const uint64_t *one = a;
+	const uint64_t *other = b;
+
+	return (*one > *other) - (*one < *other);
+}
+
+static void test_print_random(void **state)
+{
+	static const char *const options[] = {"tls = optional", "tls = required", "loopback = deny", "loopback = tls",
+		"admin_tls = required", "server = optional", "log = none", "routed = all",
+		"max_connections_per_source = 7", "new_connections_per_second = 9", "ipv6_source_prefix = 128",
+		"routed = containers"};
+	uint64_t seed = 20261126;
+	unsigned int refused = 0;
+	uint64_t digests[300];
+	size_t digest_count = 0;
+	char buffer[32];
+
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		_cleanup_text_ struct text text = {0};
+		size_t networks = (size_t)random_number(&seed, 20);
+		size_t environments = (size_t)random_number(&seed, 16) + 1;
+		struct diagnostics diagnostics = {0};
+		struct policy *policy = NULL;
+		struct err err = {0};
+
+		text_printf(&text, "service { admin_port = %u memcached_port = %u tls_port = %u }\n",
+			(unsigned int)random_number(&seed, 2) * 9999, (unsigned int)random_number(&seed, 2) * 11211,
+			(unsigned int)random_number(&seed, 2) * 3000 + 379);
+		/* Each network names only earlier ones: no circles. */
+		for (size_t i = 0; i < networks; i++) {
+			text_printf(&text, "network %s {", random_name(buffer, sizeof(buffer), i));
+			random_list(&seed, &text, "sources", i, false);
+			text_append(&text, " }\n");
+		}
+		for (size_t i = 0; i < environments; i++) {
+			size_t option = (size_t)random_number(&seed, ARRAY_SIZE(options));
+
+			text_printf(
+				&text, "environment %s { %s", random_name(buffer, sizeof(buffer), i), options[option]);
+			random_list(&seed, &text, "clients", networks, false);
+			if (random_number(&seed, 2))
+				random_list(&seed, &text, "admins", networks, false);
+			if (random_number(&seed, 2))
+				random_list(&seed, &text, "bind", 0, true);
+			if (random_number(&seed, 2))
+				random_list(&seed, &text, "admin_bind", 0, true);
+			if (random_number(&seed, 4) == 0)
+				random_list(&seed, &text, "memcached_clients", networks, false);
+			for (size_t k = (size_t)random_number(&seed, 3); k > 0; k--)
+				text_append(&text, " expect { from = {any} to_port = 6379 speaks = tls verdict = "
+						   "refuse }");
+			text_append(&text, " }\n");
+		}
+		if (random_number(&seed, 2))
+			text_printf(&text, "default_environment = %s\n",
+				random_name(buffer, sizeof(buffer), (size_t)random_number(&seed, environments)));
+		/* Some expose a port to everybody, which is refused. */
+		if (policy_load_text("random", text_string(&text), text.length, &policy, &diagnostics, &err) < 0) {
+			refused++;
+			diagnostics_done(&diagnostics);
+			continue;
+		}
+		_cleanup_free_ char *what = mem_format("round %d", round);
+
+		check_printed(what, policy);
+		digests[digest_count++] = policy_digest(policy);
+		policy_free(policy);
+		diagnostics_done(&diagnostics);
+	}
+	assert_true(refused < 30);
+	qsort(digests, digest_count, sizeof(digests[0]), compare_numbers);
+	for (size_t i = 1; i < digest_count; i++)
+		assert_true(digests[i - 1] != digests[i]);
+}
+
+/* As many sources as there may be, in reasonable time. */
+static void test_print_many(void **state)
+{
+	_cleanup_text_ struct text text = {0};
+	_cleanup_text_ struct text printed = {0};
+	_cleanup_text_ struct text again = {0};
+	struct diagnostics diagnostics = {0};
+	struct timespec begin;
+	struct timespec end;
+	struct policy *policy = NULL;
+	struct policy *copy = NULL;
+	struct err err = {0};
+
+	(void)state;
+	text_append(&text, "environment a { tls = off clients = {");
+	for (unsigned int i = 0; i < POLICY_MAX_SOURCES; i++)
+		if (i % 2)
+			text_printf(&text, "%s10.%u.%u.%u", i ? "," : "", i >> 16, i >> 8 & 255, i & 255);
+		else
+			text_printf(&text, "%s2001:db8::%x:%x/127", i ? "," : "", i >> 16, i & 0xfffe);
+	text_append(&text, "} }");
+	assert_int_equal(policy_load_text("many", text_string(&text), text.length, &policy, &diagnostics, &err), 0);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	policy_print(policy, true, &printed);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+
+	print_message("1,000,000 sources printed in %.3f s\n", seconds);
+	assert_true(seconds < 10);
+	assert_int_equal(policy_load_text("many", text_string(&printed), printed.length, &copy, &diagnostics, &err), 0);
+	assert_int_equal(copy->source_count, policy->source_count);
+	policy_print(copy, false, &again);
+	text_done(&printed);
+	policy_print(policy, false, &printed);
+	assert_true(strcmp(text_string(&printed), text_string(&again)) == 0);
+	policy_free(policy);
+	policy_free(copy);
+	diagnostics_done(&diagnostics);
+}
+
 int main(int count, char **arguments)
 {
 	const struct CMUnitTest tests[] = {
@@ -1031,6 +1393,10 @@ int main(int count, char **arguments)
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_nothing_is_remembered),
+		cmocka_unit_test(test_print_good),
+		cmocka_unit_test(test_print_exact),
+		cmocka_unit_test(test_print_random),
+		cmocka_unit_test(test_print_many),
 	};
 
 	if (count > 1)

@@ -138,11 +138,11 @@ static void show_mutation(const struct renderer *renderer, const struct report_s
 
 	apply_mutation(&(struct mutation){.mutate = mutate}, observed.ruleset);
 	changes = ruleset_diff(expected.ruleset, observed.ruleset);
-	report = changes_of(&expected, changes);
-	report.write = how.write;
-	report.applied = how.applied;
-	report.redone = how.redone;
-	report.seconds = how.seconds;
+	report = how;
+	report.environment = changes_of(&expected, changes).environment;
+	report.policy = expected.policy;
+	report.changes = changes;
+	report.sources = changes_of(&expected, changes).sources;
 	renderer->changes(style, &report);
 	changeset_free(changes);
 	compiled_done(&observed);
@@ -260,6 +260,43 @@ static void show_nothing_to_remove(const struct renderer *renderer, const struct
 	show_remove(renderer, style, false, true);
 }
 
+/* What stays for a time only, and what could not be remembered. */
+static void show_waiting(const struct renderer *renderer, const struct report_style *style, bool removes, bool again)
+{
+	static char *const warnings[] = {(char *)(uintptr_t) "it is \"so\""};
+
+	show_mutation(renderer, style, again ? mutate_nothing : mutate_each_kind,
+		(struct report_changes){.write = true,
+			.applied = !again,
+			.seconds = 0.02,
+			.confirm_until = GOLDEN_SINCE + 60,
+			.undo_removes = removes,
+			.warnings = warnings,
+			.warning_count = 1});
+}
+
+static void show_applied_waiting(const struct renderer *renderer, const struct report_style *style)
+{
+	show_waiting(renderer, style, false, false);
+}
+
+static void show_applied_first_waiting(const struct renderer *renderer, const struct report_style *style)
+{
+	show_waiting(renderer, style, true, true);
+}
+
+static void show_confirmed(const struct renderer *renderer, const struct report_style *style)
+{
+	renderer->confirm(
+		style, &(struct report_confirm){
+			       .confirmed = true, .environment = "production", .policy_path = "/etc/\033.conf"});
+}
+
+static void show_nothing_to_confirm(const struct renderer *renderer, const struct report_style *style)
+{
+	renderer->confirm(style, &(struct report_confirm){0});
+}
+
 /* --- status --- */
 
 static void count(struct ruleset *r)
@@ -301,6 +338,17 @@ static void show_in_force(const struct renderer *renderer, const struct report_s
 		(struct report_status){
 			.in_force = true, .conforming = CONFORMING_YES, .policy_path = "/etc/dflyguard/policy.conf"},
 		count);
+}
+
+static void show_status_waiting(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){.in_force = true,
+			.conforming = CONFORMING_YES,
+			.policy_path = "p.conf",
+			.now = GOLDEN_SINCE + 20,
+			.confirm_until = GOLDEN_SINCE + 60},
+		mutate_nothing);
 }
 
 static void show_differing(const struct renderer *renderer, const struct report_style *style)
@@ -622,6 +670,121 @@ static void show_log_unreadable(const struct renderer *renderer, const struct re
 	show_refusal(renderer, style, NULL, (struct report_refusal){.show_payload = true});
 }
 
+/* --- audit --- */
+
+static void add_fact(struct foreign *foreign, struct foreign_fact fact, const char *text)
+{
+	fact.table = mem_string("ip nat");
+	fact.chain = mem_string(text);
+	fact.rule = mem_string(text);
+	foreign_add(foreign, &fact);
+}
+
+/* `mutate` NULL: the table could not be read, and neither could others. */
+static void show_audit_of(const struct renderer *renderer, const struct report_style *style,
+	void (*mutate)(struct ruleset *), const char *facts_called, struct report_audit how, bool healed)
+{
+	struct compiled expected = compile_golden("everything");
+	struct compiled observed = compile_golden("everything");
+	struct findings findings = {0};
+	struct foreign *foreign = foreign_new();
+	struct changeset *changes;
+	struct changeset *nothing = ruleset_diff(expected.ruleset, expected.ruleset);
+	struct audit_facts facts = {.policy = expected.policy, .environment = expected.environment};
+
+	apply_mutation(&(struct mutation){.mutate = mutate ? mutate : mutate_nothing}, observed.ruleset);
+	changes = ruleset_diff(expected.ruleset, observed.ruleset);
+	if (facts_called) {
+		struct foreign_fact fact = {.port = 6379,
+			.certain = true,
+			.from_first = 7000,
+			.from_last = 7000,
+			.to_port = 6379,
+			.handle = 12,
+			.probe = {.port = 6379, .width = WIDTH_IPV4, .source = {0, 0x0a140001}, .origin = 3}};
+
+		add_fact(foreign, fact, facts_called);
+		fact.kind = FOREIGN_REWRITE;
+		fact.unjudged = true;
+		add_fact(foreign, fact, facts_called);
+		fact.kind = FOREIGN_NOTRACK;
+		add_fact(foreign, fact, facts_called);
+		fact.kind = FOREIGN_DROP;
+		fact.handle = 0;
+		add_fact(foreign, fact, facts_called);
+		fact.certain = false;
+		fact.handle = 13;
+		add_fact(foreign, fact, facts_called);
+		foreign->managers = mem_format("ip nat (%s)", facts_called);
+		foreign->legacy = LEGACY_UNKNOWN;
+		foreign->legacy_why = mem_format("cannot read %s", facts_called);
+	}
+	facts.drift_unknown = facts.foreign_unknown = "the kernel answered: Operation not permitted";
+	if (mutate) {
+		facts.drift = healed ? nothing : changes;
+		facts.foreign = foreign;
+	}
+	audit_run(&facts, &findings);
+	how.environment = expected.environment->name;
+	how.policy = expected.policy;
+	how.findings = &findings;
+	how.drift = facts.drift;
+	how.healed = healed ? changes : NULL;
+	renderer->audit(style, &how);
+	findings_done(&findings);
+	foreign_free(foreign);
+	changeset_free(nothing);
+	changeset_free(changes);
+	compiled_done(&observed);
+	compiled_done(&expected);
+}
+
+static void show_audit_good(const struct renderer *renderer, const struct report_style *style)
+{
+	show_audit_of(renderer, style, mutate_nothing, NULL, (struct report_audit){0}, false);
+}
+
+static void show_audit_findings(const struct renderer *renderer, const struct report_style *style)
+{
+	show_audit_of(
+		renderer, style, mutate_many, "tcp dport 7000 redirect to :6379", (struct report_audit){0}, false);
+}
+
+static void show_audit_unreadable(const struct renderer *renderer, const struct report_style *style)
+{
+	show_audit_of(renderer, style, NULL, NULL, (struct report_audit){.heal = true}, false);
+}
+
+static void show_audit_healed(const struct renderer *renderer, const struct report_style *style)
+{
+	show_audit_of(renderer, style, mutate_rule_first, NULL, (struct report_audit){.heal = true}, true);
+}
+
+static void show_audit_dry_run(const struct renderer *renderer, const struct report_style *style)
+{
+	show_audit_of(
+		renderer, style, mutate_rule_first, NULL, (struct report_audit){.heal = true, .dry_run = true}, false);
+}
+
+static void show_audit_dry_run_nothing(const struct renderer *renderer, const struct report_style *style)
+{
+	show_audit_of(
+		renderer, style, mutate_nothing, NULL, (struct report_audit){.heal = true, .dry_run = true}, false);
+}
+
+static void show_audit_weird(const struct renderer *renderer, const struct report_style *style)
+{
+	show_audit_of(renderer, style, mutate_weird, WEIRD, (struct report_audit){0}, false);
+}
+
+static void show_checks(const struct renderer *renderer, const struct report_style *style)
+{
+	size_t count;
+	const struct check *checks = audit_checks(&count);
+
+	renderer->checks(style, checks, count);
+}
+
 /* --- errors --- */
 
 static void show_error_plain(const struct renderer *renderer, const struct report_style *style)
@@ -700,6 +863,14 @@ static const struct report_case cases[] = {
 	{"removed", "remove", false, false, show_removed, "environment=null applied=true"},
 	{"remove-plan", "remove", false, false, show_remove_plan, "environment=null applied=false dry_run=true"},
 	{"remove-nothing", "remove", false, false, show_nothing_to_remove, "environment=null applied=false changes=[]"},
+	{"applied-waiting", "apply", false, false, show_applied_waiting,
+		"applied=true confirm_until=\"2026-01-02T03:05:05Z\""},
+	{"applied-first-waiting", "apply", false, false, show_applied_first_waiting,
+		"applied=false confirm_until=\"2026-01-02T03:05:05Z\""},
+	{"confirmed", "confirm", false, false, show_confirmed, "confirmed=true environment=\"production\""},
+	{"confirmed-quiet", "confirm", false, true, show_confirmed, "confirmed=true"},
+	{"confirmed-nothing", "confirm", false, false, show_nothing_to_confirm, "confirmed=false environment=null"},
+	{"status-waiting", "status", false, false, show_status_waiting, "confirm_until=\"2026-01-02T03:05:05Z\""},
 	{"status-in-force", "status", false, false, show_in_force,
 		"in_force=true why_not=null conforming=true counters.refused_source.packets=1234567 "
 		"counters.refused_source.bytes=98765432 sources=8 since=\"2026-01-02T03:04:05Z\""},
@@ -758,6 +929,27 @@ static const struct report_case cases[] = {
 		"reason=\"source\" source=null source_port=null destination=null port=null flags=null length=null "
 		"payload=null interface=null lost=0"},
 	{"error-log", "log", false, false, show_error_place, "error.message error.line=31"},
+	{"audit-good", "audit", false, false, show_audit_good,
+		"conforming=true drift=[] healed=[] dry_run=false findings.0.outcome=\"pass\" findings.0.remedy=null "
+		"findings.0.evidence=null findings.7.id"},
+	{"audit-findings", "audit", false, false, show_audit_findings,
+		"conforming=false drift.0.object drift.64.policy findings.0.severity=\"critical\" "
+		"findings.0.outcome=\"fail\" findings.0.subject findings.0.message findings.0.remedy "
+		"findings.0.policy"},
+	{"audit-findings-verbose", "audit", true, false, show_audit_findings, "conforming=false"},
+	{"audit-unreadable", "audit", false, false, show_audit_unreadable,
+		"conforming=null drift=[] findings.0.outcome=\"unknown\" findings.7.outcome=\"unknown\""},
+	{"audit-healed", "audit", false, false, show_audit_healed,
+		"conforming=true drift=[] healed.0.object findings.0.outcome=\"pass\""},
+	{"audit-dry-run", "audit", false, false, show_audit_dry_run,
+		"conforming=false dry_run=true healed=[] drift.0.kind"},
+	{"audit-dry-run-nothing", "audit", false, false, show_audit_dry_run_nothing, "conforming=true dry_run=true"},
+	{"audit-weird", "audit", false, false, show_audit_weird, "conforming=false"},
+	{"audit-quiet", "audit", false, true, show_audit_findings, "conforming=false"},
+	{"checks", "checks", false, false, show_checks,
+		"environment=null checks.0.id=\"firewall.in_force\" checks.0.area=\"firewall\" checks.0.severity "
+		"checks.0.title checks.0.meaning checks.0.remedy"},
+	{"checks-quiet", "checks", false, true, show_checks, "checks.7.id"},
 	{"error-plain", "plan", false, false, show_error_plain,
 		"environment=\"production\" error.message error.file=null error.line=null error.hint"},
 	{"error-place", "apply", false, false, show_error_place,

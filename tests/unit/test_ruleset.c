@@ -763,6 +763,56 @@ static void test_print_fails(void **state)
 	compiled_done(&compiled);
 }
 
+/* The same number where nothing differs, another one where anything does. */
+static void test_fingerprint(void **state)
+{
+	uint64_t seen[ARRAY_SIZE(golden_policies)];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(golden_policies); i++) {
+		struct compiled compiled = compile_golden(golden_policies[i]);
+		struct ruleset *later = ruleset_compile(compiled.policy, compiled.environment, GOLDEN_SINCE + 3600);
+
+		seen[i] = ruleset_fingerprint(compiled.ruleset);
+		assert_true(seen[i] == ruleset_fingerprint(later));
+		for (size_t k = 0; k < i; k++)
+			assert_true(seen[i] != seen[k]);
+		/* Each element and each rule counts, the environment too. */
+		for (size_t s = 0; s < later->set_count; s++) {
+			struct intervals *elements = &later->sets[s].elements;
+
+			for (size_t e = 0; e < elements->count; e++) {
+				struct interval item = intervals_get(elements, e);
+				struct interval other = item;
+
+				other.last.lo ^= 1;
+				intervals_set(elements, e, other);
+				assert_true(seen[i] != ruleset_fingerprint(later));
+				intervals_set(elements, e, item);
+			}
+		}
+		for (size_t c = 0; c < later->chain_count; c++)
+			for (size_t r = 1; r < later->chains[c].rule_count; r++) {
+				struct rule *rules = later->chains[c].rules;
+				struct rule rule = rules[r];
+
+				if (rule_equal(&rules[r - 1], &rules[r]))
+					continue;
+				rules[r] = rules[r - 1];
+				rules[r - 1] = rule;
+				assert_true(seen[i] != ruleset_fingerprint(later));
+				rules[r - 1] = rules[r];
+				rules[r] = rule;
+			}
+		assert_true(seen[i] == ruleset_fingerprint(later));
+		free(later->environment);
+		later->environment = mem_string("another");
+		assert_true(seen[i] != ruleset_fingerprint(later));
+		ruleset_free(later);
+		compiled_done(&compiled);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -781,6 +831,7 @@ int main(void)
 		cmocka_unit_test(test_delta_exact),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_print_fails),
+		cmocka_unit_test(test_fingerprint),
 	};
 
 	return cmocka_run_group_tests_name("ruleset", tests, NULL, NULL);

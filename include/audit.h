@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * audit: facts and differences to findings, by a table of checks. It may be told facts about the host, and which of
+ * them could not be had. It reads nothing itself, never prints, and never calls good what it does not know.
+ */
+
+#include "foreign.h"
+#include "policy.h"
+#include "ruleset.h"
+
+enum severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_CRITICAL };
+enum outcome { OUTCOME_PASS, OUTCOME_FAIL, OUTCOME_UNKNOWN, OUTCOME_NOT_APPLICABLE };
+
+/* "warning", "not-applicable": as in JSON. Static. */
+const char *severity_name(enum severity severity);
+const char *outcome_name(enum outcome outcome);
+bool severity_parse(const char *name, enum severity *ret);
+
+/* What is known of the host. All pointers are borrowed. */
+struct audit_facts {
+	const struct policy *policy;
+	const struct environment *environment;
+	/* The generation proves that nothing changed since a look that found all in order: what is NULL below is good.
+	 */
+	bool unchanged;
+	const struct changeset *drift; /* NULL: the kernel's table could not be read */
+	const char *drift_unknown;     /* and why */
+	const struct foreign *foreign; /* NULL: other tables could not be read */
+	const char *foreign_unknown;   /* and why */
+};
+
+struct check;
+
+/* One result of one check. Owns its texts. */
+struct finding {
+	const struct check *check;
+	enum severity severity; /* the check's, or what this case is worth */
+	enum outcome outcome;
+	char *subject;	 /* what it is about: "table inet dflyguard" */
+	char *message;	 /* one sentence */
+	char *evidence;	 /* what was seen, as it is: a rule. NULL: none */
+	char *remedy;	 /* what to do about it. NULL: nothing */
+	uint32_t origin; /* the policy's place, 0 = none */
+};
+
+/* Free with findings_done(). */
+struct findings {
+	struct finding *items;
+	size_t count;
+	size_t capacity;
+};
+
+struct check {
+	const char *id;	  /* stable: "firewall.drift" */
+	const char *area; /* "firewall" */
+	enum severity severity;
+	const char *title;   /* what is asked, in a few words */
+	const char *meaning; /* what a failure means, and what not knowing does */
+	const char *remedy;
+	/* Appends at least one finding. Pure. */
+	void (*assess)(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+};
+
+/* The table, in the order of areas. Static. */
+const struct check *audit_checks(size_t *ret_count);
+/* Runs all checks. `ret` is zero-initialised, and sorted: failures first, then what is unknown, the worst first. */
+void audit_run(const struct audit_facts *facts, struct findings *ret);
+void findings_done(struct findings *findings);
+
+/* How many findings have this outcome, at this severity or above. */
+size_t findings_count(const struct findings *findings, enum outcome outcome, enum severity at_least);
+/*
+ * As diff(1): 1 where a check failed at `fail_on` or above; else 2 where the outcome of one that would count is
+ * unknown; else 0. What is known to be wrong goes first.
+ */
+int findings_exit(const struct findings *findings, enum severity fail_on);

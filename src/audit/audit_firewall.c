@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Our table: is it there, and is it what the policy says? */
+
+#include "audit_private.h"
+
+#define SUBJECT "table inet " TABLE_NAME
+
+void assess_in_force(const struct check *check, const struct audit_facts *facts, struct findings *ret)
+{
+	const char *why;
+
+	if (!facts->drift) {
+		if (facts->unchanged)
+			finding_add(ret, check, OUTCOME_PASS, SUBJECT, "in force: nothing changed since the last look");
+		else
+			finding_add(
+				ret, check, OUTCOME_UNKNOWN, SUBJECT, "could not be read: %s", facts->drift_unknown);
+		return;
+	}
+	why = ruleset_why_not_in_force(facts->drift->observed);
+	if (why)
+		finding_add(ret, check, OUTCOME_FAIL, SUBJECT, "not in force: %s", why);
+	else
+		finding_add(ret, check, OUTCOME_PASS, SUBJECT, "in force");
+}
+
+void assess_drift(const struct check *check, const struct audit_facts *facts, struct findings *ret)
+{
+	char number[32];
+
+	if (!facts->drift) {
+		if (facts->unchanged)
+			finding_add(ret, check, OUTCOME_PASS, SUBJECT, "nothing changed since the last look");
+		else
+			finding_add(
+				ret, check, OUTCOME_UNKNOWN, SUBJECT, "could not be read: %s", facts->drift_unknown);
+		return;
+	}
+	if (facts->drift->count == 0)
+		finding_add(ret, check, OUTCOME_PASS, SUBJECT, "the kernel's table is what the policy says");
+	else
+		finding_add(ret, check, OUTCOME_FAIL, SUBJECT, "%s %s from the policy",
+			format_count(number, facts->drift->count),
+			facts->drift->count == 1 ? "difference" : "differences");
+}
