@@ -29,10 +29,8 @@ static void step(const char *what)
 /* --- where --- */
 
 /* systemd gives a list where several are configured: the first is ours. */
-static char *directory_from(const char *variable, const char *otherwise)
+static char *directory_from(const char *value, const char *otherwise)
 {
-	const char *value = getenv(variable);
-
 	if (!value || value[0] != '/')
 		return mem_string(otherwise);
 	return mem_stringn(value, strcspn(value, ":"));
@@ -70,10 +68,10 @@ static struct space this_space(void)
 struct state state_open(void)
 {
 	struct state state = {.lock = -1, .space = this_space()};
-	_cleanup_free_ char *run = directory_from("RUNTIME_DIRECTORY", "/run/dflyguard");
+	_cleanup_free_ char *run = directory_from(getenv("RUNTIME_DIRECTORY"), "/run/dflyguard");
 
 	if (state.space.first) {
-		state.directory = directory_from("STATE_DIRECTORY", "/var/lib/dflyguard");
+		state.directory = directory_from(getenv("STATE_DIRECTORY"), "/var/lib/dflyguard");
 		state.run = TAKE_PTR(run);
 		return state;
 	}
@@ -368,8 +366,9 @@ static char *head_text(const struct kept_policy *kept)
 	text_printf(
 		&head, "\n# fingerprint %016" PRIx64 "\n# digest %016" PRIx64 "\n", kept->fingerprint, kept->digest);
 	if (kept->token[0])
-		text_printf(&head, "# token %s\n# deadline %" PRIu64 "\n# boot %s\n# undo %s\n", kept->token,
-			kept->deadline, kept->boot, kept->undo_removes ? "remove" : "current");
+		text_printf(&head, "# token %s\n# deadline %" PRIu64 "\n# boot %s\n# undo %s\n# committed %s\n",
+			kept->token, kept->deadline, kept->boot, kept->undo_removes ? "remove" : "current",
+			kept->committed ? "yes" : "no");
 	text_append(&head, "#\n");
 	return text_take(&head);
 }
@@ -427,6 +426,8 @@ static bool take_line(struct kept_policy *kept, const char *key, const char *val
 		kept->undo_removes = strcmp(value, "remove") == 0;
 		return kept->undo_removes || strcmp(value, "current") == 0;
 	}
+	if (strcmp(key, "committed") == 0)
+		kept->committed = strcmp(value, "yes") == 0;
 	return true;
 }
 

@@ -259,6 +259,7 @@ json() {
 		"$dflyguard" --policy "$plenty" --format json status
 		"$dflyguard" --policy "$plenty" --format json audit
 		"$dflyguard" --format json checks
+		"$dflyguard" --format json confirm
 		"$dflyguard" --policy "$plenty" --environment nobody --format json check
 		policy <<<'environment a { clients = {"10.0.0.0/8", "10.0.0.1"} tls = off }'
 		guard --format json --verbose check
