@@ -515,6 +515,14 @@ static int sync_directory(int directory, const char *path, struct err *err)
 	return 0;
 }
 
+/* What is kept was applied as a policy, at boot or by hand: where it came from is known better already. */
+static bool is_ours(const struct state *state, const char *path)
+{
+	_cleanup_free_ char *own = mem_format("%s/current", state->directory);
+
+	return strcmp(own, path) == 0;
+}
+
 int state_keep(const struct state *state, const struct kept_policy *kept, struct err *err)
 {
 	_cleanup_close_ int directory = open_directory(state->directory, true, err);
@@ -531,7 +539,8 @@ int state_keep(const struct state *state, const struct kept_policy *kept, struct
 		bool same_environment = strcmp(before.environment, kept->environment) == 0;
 
 		other = !same_environment || before.fingerprint != kept->fingerprint;
-		if (!other && before.digest == kept->digest && strcmp(before.path, kept->path) == 0)
+		if (!other && before.digest == kept->digest &&
+			(strcmp(before.path, kept->path) == 0 || is_ours(state, kept->path)))
 			return 0;
 	}
 	plain.token[0] = '\0';

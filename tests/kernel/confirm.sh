@@ -52,6 +52,9 @@ kept() {
 	expect_equal "modes" "700 600 600" "$(stat -c %a "$STATE_DIRECTORY" "$current" "$previous" | tr '\n' ' ' | sed 's/ $//')"
 	# It needs no other file, and gives the same.
 	expect_exit 0 "$dflyguard" --policy "$current" --environment test plan
+	# Applied itself, it still says where it came from.
+	expect_exit 0 "$dflyguard" --policy "$current" --environment test apply
+	expect_text "$current" "^# path $policy_file"
 	# Another text for the same ruleset is kept, and a rollback still leads to another ruleset.
 	environment 'tls = optional clients = {"10.1.0.2"} server = optional'
 	apply
