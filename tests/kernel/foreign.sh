@@ -72,6 +72,8 @@ t "a packet rewritten before our look" found 1 'table ip mine { chain pre { type
 	'fail +warning +firewall.foreign_nat .*rewrites port 7000 to port 6379 of this host$'
 t "tproxy" found 1 'table ip mine { chain pre { type filter hook prerouting priority -150; tcp dport 7000 tproxy to :6379; }; }' \
 	'fail +critical +firewall.foreign_nat .*rewrites port 7000 to port 6379'
+t "tproxy before our look, which does not see the port change" found 1 'table ip mine { chain pre { type filter hook prerouting priority -300; tcp dport 7000 tproxy to :6379; }; }' \
+	'fail +critical +firewall.foreign_nat .*rewrites port 7000 to port 6379 of this host, where nothing judges it'
 t "other translations are none of ours" none 'table ip mine {
 		chain pre { type nat hook prerouting priority -100; tcp dport 8080 dnat to 172.17.0.9:80; udp dport 6379 dnat to 10.0.0.1; tcp dport 6379 iif lo redirect to :1; }
 		chain post { type nat hook postrouting priority 100; masquerade; }
