@@ -366,7 +366,7 @@ static void test_limits(void **state)
 		}
 		evaluator_forget(evaluator);
 	}
-	evaluator_remember(evaluator, "connections_v4", address("10.20.0.9", &(enum width){0}).first, 0, 2);
+	evaluator_remember(evaluator, "connections_over_2_v4", address("10.20.0.9", &(enum width){0}).first, 0, 2);
 	struct journey journey =
 		make_journey(&(struct journey_case){NULL, "10.20.0.9", "10.20.0.5", 6380, HERE, "tls", NULL});
 	struct trace trace = {.silent = true};
