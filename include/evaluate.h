@@ -170,7 +170,7 @@ struct arrival {
 	enum moment moment; /* of the packet that decided */
 };
 
-/* "allow", "refuse", "unknown"; "passes", "dropped", "reset", "torn down", "unknown". Static. */
+/* "allow", "refuse", "unknown"; "passes", "dropped", "reset", "torn-down", "unknown". Static. */
 const char *decision_name(enum decision decision);
 const char *ending_name(enum ending ending);
 

@@ -64,6 +64,10 @@ int nft_read_back(struct nft *nft, const struct snapshot *before, const struct c
 /* Only whether the table is there, with its flags: nothing in it is read. For those who want to delete it. */
 int nft_read_presence(struct nft *nft, struct snapshot *ret, struct err *err);
 
+/* Only the counters of our table, with their values now; none where there is no table. Statistics: not the truth at one
+ * generation. The caller frees *ret; it is untouched on failure. */
+int nft_read_counters(struct nft *nft, struct ruleset **ret, struct err *err);
+
 /*
  * Reads who was refused, from the sets that `observed` has for it, and sums it up by source; nothing where it has none
  * like ours. This is statistics and changes with every packet: it is not the truth at one generation, and a set that
@@ -103,6 +107,37 @@ int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t gene
  * missing (ret->incomplete). 0 and *ret, to be freed with foreign_free(); or a negative errno value with `err`.
  */
 int nft_read_foreign(struct nft *nft, const struct foreign_question *question, struct foreign **ret, struct err *err);
+
+/* ---- nft_events.c: who changes what, as it happens ---- */
+
+/* Who last changed our table, as the event said. A name is the first 15 bytes of the process's. */
+struct nft_culprit {
+	uint32_t process; /* in the kernel's own count, not in a container's; 0: nobody yet */
+	char name[16];
+};
+
+/* What was heard since the last time. All that it says is: look. */
+struct nft_heard {
+	bool anything;		    /* somebody committed something, or may have */
+	bool others;		    /* to our table, or it may be; and it was not `nft` */
+	bool lost;		    /* events were dropped, and nobody knows whose */
+	struct nft_culprit culprit; /* for `others`; process 0: it was not told */
+};
+
+struct nft_ear;
+
+/*
+ * Hears everybody's transactions from now on, until nft_ear_close(). Makes all of them slower: by 10 where one has
+ * 100,000 elements. Those of `nft` are known as ours. 0, or a negative errno value with `err`.
+ */
+int nft_ear_open(const struct nft *nft, struct nft_ear **ret, struct err *err);
+void nft_ear_close(struct nft_ear *ear);
+/* For poll(2). Borrowed. */
+int nft_ear_descriptor(const struct nft_ear *ear);
+/* Hears what waits, and waits for nothing. 0, or a negative errno value with `err`: then it is deaf; open another. */
+int nft_ear_hear(struct nft_ear *ear, struct nft_heard *ret, struct err *err);
+/* Reading and committing may have begun to listen (NFT_PATIENCE). This ends it, for who keeps `nft` open. */
+void nft_stop_listening(struct nft *nft);
 
 /* ---- nft_log.c: refused packets, as the table sends them to an NFLOG group ---- */
 

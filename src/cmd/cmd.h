@@ -159,7 +159,8 @@ struct reconcile {
 	/* The generation at which nothing differs, as a record proves (state_looked()); 0 = nothing is known. If the
 	 * kernel still is there, nothing is read. */
 	uint32_t known_generation;
-	/* NULL: one is opened. A test puts its own in. Closed by reconcile_done() in either case. */
+	/* NULL: one is opened. A test puts its own in. Closed by reconcile_done(), unless it was taken out before.
+	 */
 	struct nft *nft;
 	/* Out. Free with reconcile_done(). */
 	struct snapshot before;	   /* what `changes` were found against */

@@ -72,8 +72,12 @@ static void keep(const struct request *q, const struct kept_policy *kept)
 /* The time to confirm begins when it is in force. */
 static void begin_waiting(const struct request *q, struct kept_policy *pending, struct put_outcome *outcome)
 {
+	struct err err = {0};
+
 	pending->deadline = state_clock() + q->confirm * UINT64_C(1000000000);
-	state_write_pending(q->state, pending, NULL);
+	pending->committed = true;
+	if (state_write_pending(q->state, pending, &err) < 0)
+		warn_about(q->warnings, &err, "it cannot be confirmed, and will be undone");
 	outcome->confirm_until = (uint64_t)time(NULL) + q->confirm;
 	outcome->undo_removes = pending->undo_removes;
 }

@@ -23,6 +23,12 @@ int command_confirm(const struct options *options)
 		r = state_read(&state, STATE_PENDING, false, &waiting, &err);
 	if (r < 0 && r != -ENOENT)
 		return fail(options, &err, NULL);
+	if (r == 0 && !waiting.committed) {
+		err_set(&err, ESTALE, ERR_COMMIT,
+			"the apply that waits to be confirmed was killed before it came to its end");
+		err_hint(&err, "apply again, or leave it: it goes back to what was in force before");
+		return fail(options, &err, NULL);
+	}
 	if (r == 0) {
 		report = (struct report_confirm){
 			.environment = waiting.environment, .policy_path = waiting.path, .confirmed = true};

@@ -211,7 +211,7 @@ static bool deletes_something(const struct changeset *changes)
  */
 static void close_behind(struct reconcile *r)
 {
-	pid_t child = r->applied && deletes_something(r->changes) ? fork() : -1;
+	pid_t child = r->nft && r->applied && deletes_something(r->changes) ? fork() : -1;
 
 	if (child == 0) {
 		/* Whoever reads our output waits for its end: let go of it at once. */

@@ -29,10 +29,8 @@ static void step(const char *what)
 /* --- where --- */
 
 /* systemd gives a list where several are configured: the first is ours. */
-static char *directory_from(const char *variable, const char *otherwise)
+static char *directory_from(const char *value, const char *otherwise)
 {
-	const char *value = getenv(variable);
-
 	if (!value || value[0] != '/')
 		return mem_string(otherwise);
 	return mem_stringn(value, strcspn(value, ":"));
@@ -81,10 +79,10 @@ static struct space this_space(void)
 struct state state_open(void)
 {
 	struct state state = {.lock = -1, .space = this_space()};
-	_cleanup_free_ char *run = directory_from("RUNTIME_DIRECTORY", "/run/dflyguard");
+	_cleanup_free_ char *run = directory_from(getenv("RUNTIME_DIRECTORY"), "/run/dflyguard");
 
 	if (state.space.first) {
-		state.directory = directory_from("STATE_DIRECTORY", "/var/lib/dflyguard");
+		state.directory = directory_from(getenv("STATE_DIRECTORY"), "/var/lib/dflyguard");
 		state.run = TAKE_PTR(run);
 		return state;
 	}
@@ -379,8 +377,9 @@ static char *head_text(const struct kept_policy *kept)
 	text_printf(
 		&head, "\n# fingerprint %016" PRIx64 "\n# digest %016" PRIx64 "\n", kept->fingerprint, kept->digest);
 	if (kept->token[0])
-		text_printf(&head, "# token %s\n# deadline %" PRIu64 "\n# boot %s\n# undo %s\n", kept->token,
-			kept->deadline, kept->boot, kept->undo_removes ? "remove" : "current");
+		text_printf(&head, "# token %s\n# deadline %" PRIu64 "\n# boot %s\n# undo %s\n# committed %s\n",
+			kept->token, kept->deadline, kept->boot, kept->undo_removes ? "remove" : "current",
+			kept->committed ? "yes" : "no");
 	text_append(&head, "#\n");
 	return text_take(&head);
 }
@@ -438,6 +437,8 @@ static bool take_line(struct kept_policy *kept, const char *key, const char *val
 		kept->undo_removes = strcmp(value, "remove") == 0;
 		return kept->undo_removes || strcmp(value, "current") == 0;
 	}
+	if (strcmp(key, "committed") == 0)
+		kept->committed = strcmp(value, "yes") == 0;
 	return true;
 }
 
@@ -525,6 +526,14 @@ static int sync_directory(int directory, const char *path, struct err *err)
 	return 0;
 }
 
+/* What is kept was applied as a policy, at boot or by hand: where it came from is known better already. */
+static bool is_ours(const struct state *state, const char *path)
+{
+	_cleanup_free_ char *own = mem_format("%s/current", state->directory);
+
+	return strcmp(own, path) == 0;
+}
+
 int state_keep(const struct state *state, const struct kept_policy *kept, struct err *err)
 {
 	_cleanup_close_ int directory = open_directory(state->directory, true, err);
@@ -541,7 +550,8 @@ int state_keep(const struct state *state, const struct kept_policy *kept, struct
 		bool same_environment = strcmp(before.environment, kept->environment) == 0;
 
 		other = !same_environment || before.fingerprint != kept->fingerprint;
-		if (!other && before.digest == kept->digest && strcmp(before.path, kept->path) == 0)
+		if (!other && before.digest == kept->digest &&
+			(strcmp(before.path, kept->path) == 0 || is_ours(state, kept->path)))
 			return 0;
 	}
 	plain.token[0] = '\0';

@@ -63,6 +63,7 @@ struct kept_policy {
 	char token[33];	   /* "" = this is not `pending` */
 	uint64_t deadline; /* state_clock() at which it is undone */
 	bool undo_removes; /* there was no table before: to that it is undone */
+	bool committed;	   /* it came into force: who applied it did not die before that */
 	char boot[40];
 	/* What policy_load_text() reads: the head (comments) and the policy. */
 	char *text;

@@ -107,7 +107,7 @@ static void hear_refusal(void *data, uint32_t sequence _unused_, int code, const
  * committed before has told all of it by then. It costs about a microsecond. Valid for one generation, like all of
  * ours: that it moved is an answer as good as the other.
  */
-static int wait_for_running(struct nft *nft, struct err *err)
+static int wait_for_running(const struct nft *nft, struct err *err)
 {
 	_cleanup_(batch_done) struct batch batch = {0};
 	int code = 0;
@@ -129,7 +129,7 @@ int nft_events_settle(struct nft *nft, struct err *err)
 	return r < 0 ? r : nft_events_hear(nft->events, err);
 }
 
-int nft_events_open(struct nft *nft, struct err *err)
+static int open_events(const struct nft *nft, struct nft_events **ret, struct err *err)
 {
 	struct netlink *netlink;
 	int r = netlink_listen(nft->netlink, NFNLGRP_NFTABLES, &netlink, err);
@@ -142,10 +142,15 @@ int nft_events_open(struct nft *nft, struct err *err)
 		netlink_close(netlink);
 		return r;
 	}
-	nft->events = mem_zero(1, sizeof(*nft->events));
-	nft->events->netlink = netlink;
-	nft->events->own_port = netlink_port(nft->netlink);
+	*ret = mem_zero(1, sizeof(**ret));
+	(*ret)->netlink = netlink;
+	(*ret)->own_port = netlink_port(nft->netlink);
 	return 0;
+}
+
+int nft_events_open(struct nft *nft, struct err *err)
+{
+	return open_events(nft, &nft->events, err);
 }
 
 void nft_events_close(struct nft_events *events)
@@ -174,4 +179,63 @@ const struct nft_culprit *nft_events_culprit(const struct nft_events *events)
 int nft_events_descriptor(const struct nft_events *events)
 {
 	return netlink_descriptor(events->netlink);
+}
+
+void nft_stop_listening(struct nft *nft)
+{
+	nft_events_close(nft->events);
+	nft->events = NULL;
+	nft->heard = 0;
+	nft->disturbed = 0;
+}
+
+/* --- for others --- */
+
+/* What nft_read() forgets and settles is its own; this one belongs to who opened it. */
+struct nft_ear {
+	struct nft_events *events;
+	bool others; /* changed our table, and who it was is still to be heard */
+};
+
+int nft_ear_open(const struct nft *nft, struct nft_ear **ret, struct err *err)
+{
+	struct nft_events *events;
+	int r = open_events(nft, &events, err);
+
+	if (r < 0)
+		return r;
+	*ret = mem_zero(1, sizeof(**ret));
+	(*ret)->events = events;
+	return 0;
+}
+
+void nft_ear_close(struct nft_ear *ear)
+{
+	if (!ear)
+		return;
+	nft_events_close(ear->events);
+	free(ear);
+}
+
+int nft_ear_descriptor(const struct nft_ear *ear)
+{
+	return nft_events_descriptor(ear->events);
+}
+
+int nft_ear_hear(struct nft_ear *ear, struct nft_heard *ret, struct err *err)
+{
+	struct nft_events *events = ear->events;
+	const struct nft_news *news = &events->news;
+	int r = nft_events_hear(events, err);
+
+	/* What says who it was is the last of a transaction's events, a moment after the others. */
+	ear->others = ear->others || news->others;
+	*ret = (struct nft_heard){.lost = news->lost, .anything = news->generation || news->lost};
+	if (ear->others && (!events->unsigned_change || news->lost || r < 0)) {
+		ret->anything = ret->others = true;
+		ret->culprit = events->unsigned_change ? (struct nft_culprit){0} : events->culprit;
+		ear->others = false;
+	}
+	nft_events_forget(events);
+	return r;
 }

@@ -377,14 +377,6 @@ static int hear_rule(void *data, const struct nlmsghdr *message)
 	bool matters = walk_rule_matters(&rule, loading->packets, loading->packet_count, reader->table->nat,
 		reader->question->ports, reader->question->port_count, &reader->table->names);
 
-	/* What is done to established connections alone: flowtables. */
-	for (size_t i = 0; i < loading->packet_count && !matters; i++) {
-		struct walked later = loading->packets[i];
-
-		packet_establish(&later);
-		matters = walk_rule_matters(&rule, &later, 1, reader->table->nat, reader->question->ports,
-			reader->question->port_count, &reader->table->names);
-	}
 	if (!matters)
 		return 0;
 	if (reader->kept + rule.expressions->nla_len > LIMIT_KEPT) {
@@ -417,6 +409,9 @@ static const struct foreign_chain *fetch_chain(void *data, const char *name)
 	loading.chain = mem_zero(1, sizeof(*loading.chain));
 	loading.chain->name = mem_string(name);
 	loading.packet_count = packets_of(table->family, loading.packets);
+	/* The first ones and later ones: flowtables are for those. */
+	for (size_t i = 0; i < loading.packet_count; i++)
+		packet_any(&loading.packets[i]);
 	ARRAY_GROW(table->chains, table->chain_count, table->chain_capacity);
 	table->chains[table->chain_count++] = loading.chain;
 	message = request(reader, buffer, NFT_MSG_GETRULE, NLM_F_DUMP, table->family);

@@ -40,12 +40,13 @@ struct walked {
 	uint16_t port_first, port_last;
 	enum known to_us;      /* the destination is an address of this host */
 	enum known translated; /* the destination was translated */
-	uint32_t state;	       /* NF_CT_STATE_BIT(): new, or established */
+	uint32_t state;	       /* NF_CT_STATE_BIT(): new, or established; 0 = not known */
 };
 
 /* `source` and `destination` may be NULL: not known. */
 struct walked packet_make(enum width width, const struct value *source, const struct value *destination);
 void packet_establish(struct walked *packet); /* a later packet of the connection */
+void packet_any(struct walked *packet);	      /* any packet of it */
 void packet_set_port(struct walked *packet, uint16_t first, uint16_t last);
 
 /* A rule as it came: its expressions as one attribute. */

@@ -99,6 +99,14 @@ void packet_establish(struct walked *packet)
 	image_put(&packet->transport, TCP_FLAGS, &(uint8_t){TCP_ACK}, 1);
 }
 
+void packet_any(struct walked *packet)
+{
+	packet->state = 0;
+	packet->translated = KNOWN_MAYBE;
+	packet->to_us = KNOWN_MAYBE;
+	image_forget(&packet->transport, TCP_FLAGS, 1);
+}
+
 /* --- registers --- */
 
 /* Where a register's bytes are; false where they are none of ours. */
@@ -230,7 +238,10 @@ static enum known load_ct(struct evaluation *e, const struct expression *x)
 	netlink_u32(x->table[NFTA_CT_KEY], &key);
 	switch (key) {
 	case NFT_CT_STATE:
-		store_known(e, x, NFTA_CT_DREG, &e->packet.state, sizeof(uint32_t));
+		if (e->packet.state)
+			store_known(e, x, NFTA_CT_DREG, &e->packet.state, sizeof(uint32_t));
+		else
+			store_unknown(e, x, NFTA_CT_DREG, sizeof(uint32_t));
 		break;
 	case NFT_CT_DIRECTION:
 		store_known(e, x, NFTA_CT_DREG, &(uint8_t){0}, 1);

@@ -59,7 +59,9 @@ static enum known match_tcp(struct evaluation *e, const struct extension *extens
 		return KNOWN_MAYBE;
 	if (info.spts[0] != 0 || info.spts[1] != UINT16_MAX || info.option)
 		known = KNOWN_MAYBE;
-	if (info.flg_mask)
+	if (info.flg_mask && e->packet.transport.mask[13] != 0xff)
+		known = KNOWN_MAYBE;
+	else if (info.flg_mask)
 		known = both(known,
 			known_bool(((flags & info.flg_mask) == info.flg_cmp) != !!(info.invflags & XT_TCP_INV_FLAGS)));
 	return both(known, evaluation_port(e, info.dpts[0], info.dpts[1], info.invflags & XT_TCP_INV_DSTPT));
@@ -104,7 +106,7 @@ static enum known match_conntrack(const struct evaluation *e, const struct exten
 	} else {
 		return KNOWN_MAYBE;
 	}
-	if ((flags & ~XT_CONNTRACK_STATE_ALIAS) != XT_CONNTRACK_STATE)
+	if ((flags & ~XT_CONNTRACK_STATE_ALIAS) != XT_CONNTRACK_STATE || !e->packet.state)
 		return KNOWN_MAYBE;
 	/* The bits of other states are those of nf_tables: XT_CONNTRACK_STATE_BIT() is NF_CT_STATE_BIT(). */
 	if (states & (XT_CONNTRACK_STATE_SNAT | XT_CONNTRACK_STATE_DNAT))

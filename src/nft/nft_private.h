@@ -42,12 +42,6 @@ struct nft_news {
 	bool lost;	     /* events were dropped: anything may have changed */
 };
 
-/* Who last changed our table, as the event said. A name is the first 15 bytes of the process's. */
-struct nft_culprit {
-	uint32_t process; /* in the kernel's own count, not in a container's; 0: nobody yet */
-	char name[16];
-};
-
 /* Begins to listen: nft->events. Transactions that run at this moment have ended when it returns, so that all others
  * are heard. 0, or a negative errno value with `err`: then nft->events stays NULL. */
 int nft_events_open(struct nft *nft, struct err *err);

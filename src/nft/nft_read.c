@@ -462,6 +462,34 @@ int nft_read_presence(struct nft *nft, struct snapshot *ret, struct err *err)
 	return read_patiently(&(struct query){.nft = nft, .presence_only = true}, ret, err);
 }
 
+/* --- statistics --- */
+
+static int hear_counter(void *data, const struct nlmsghdr *message)
+{
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg) ||
+		message->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
+		return -EBADMSG;
+	return decode_counter(data, message);
+}
+
+int nft_read_counters(struct nft *nft, struct ruleset **ret, struct err *err)
+{
+	char buffer[REQUEST_ROOM];
+	struct nlmsghdr *request = request_begin(nft, buffer, NFT_MSG_GETOBJ, NLM_F_DUMP, NFTA_OBJ_TABLE);
+	struct ruleset *ruleset = ruleset_new();
+	int r = netlink_request(nft->netlink, request, hear_counter, ruleset, err);
+
+	/* Torn, but heard to its end; or there is no table. */
+	if (r == -EINTR || r == -ENOENT)
+		r = 0;
+	if (r < 0) {
+		ruleset_free(ruleset);
+		return explain(r, err);
+	}
+	*ret = ruleset;
+	return 0;
+}
+
 /* --- who was refused --- */
 
 struct refused_query {

@@ -57,8 +57,10 @@ static void print_connection(FILE *stream, const struct report_explanation *repo
 	if (journey->way == WAY_PUBLISHED)
 		fprintf(stream, ", translated to %s port %u", value_format(journey->family, journey->to, buffer),
 			journey->to_port);
-	if (journey->way == WAY_ROUTED)
-		fprintf(stream, ", routed on by a %s", journey->out_kind ? journey->out_kind : "network card");
+	if (journey->way == WAY_ROUTED) {
+		fputs(", routed on by a ", stream);
+		print_clean(stream, journey->out_kind ? journey->out_kind : "network card");
+	}
 	fprintf(stream, ", speaking %s%s", speech(journey),
 		journey->established ? ", established before the table" : "");
 }

@@ -91,7 +91,7 @@ const char *ending_name(enum ending ending)
 	static const char *const names[] = {[ENDING_PASSES] = "passes",
 		[ENDING_DROPPED] = "dropped",
 		[ENDING_RESET] = "reset",
-		[ENDING_TORN_DOWN] = "torn down",
+		[ENDING_TORN_DOWN] = "torn-down",
 		[ENDING_UNKNOWN] = "unknown"};
 
 	return names[ending];

@@ -259,7 +259,11 @@ json() {
 		"$dflyguard" --policy "$plenty" --format json status
 		"$dflyguard" --policy "$plenty" --format json audit
 		"$dflyguard" --format json checks
+		"$dflyguard" --format json confirm
 		"$dflyguard" --policy "$plenty" --environment nobody --format json check
+		"$dflyguard" --policy "$plenty" --format json explain --from 10.20.0.10 --port 6380
+		policy <<<'environment a { clients = {} } expect { from = any to_port = 6379 speaks = tls verdict = allow }'
+		guard --format json check
 		policy <<<'environment a { clients = {"10.0.0.0/8", "10.0.0.1"} tls = off }'
 		guard --format json --verbose check
 		{ for _ in {1..201}; do echo 'mistake = 1'; done; } | policy
@@ -280,15 +284,17 @@ t "every JSON key is in docs/json.md and the manual page" json
 
 # What is shown as real output is what the program writes: the keys of each example, in order, and the counters.
 json_examples() {
-	local command
+	local command arguments
 	logged | grep -oE '"[a-z_]+":' >"$work/seen"
 	grep '^{.*"command": "log"' docs/json.md | grep -oE '"[a-z_]+":' >"$work/shown"
 	expect_same log "$work/seen" "$work/shown"
-	for command in check plan apply audit checks status; do
+	for command in check plan apply audit checks status explain; do
+		arguments=()
+		[ $command != explain ] || arguments=(--from 10.66.0.1 --port 6380)
 		awk -v command="$command" '/^```json/ { text = ""; on = 1; next }
 			/^```/ { if (on && text ~ "\"command\": \"" command "\"" && text !~ /"error"/) { printf "%s", text; exit } on = 0 }
 			on { text = text $0 "\n" }' docs/json.md | grep -oE '^ *"[a-z_]+":' | sed '/^    /d' >"$work/shown"
-		"$dflyguard" --policy "$policies/complete.conf" --format json $command | grep -oE '^ *"[a-z_]+":' | sed '/^    /d' >"$work/seen"
+		"$dflyguard" --policy "$policies/complete.conf" --format json $command "${arguments[@]}" | grep -oE '^ *"[a-z_]+":' | sed '/^    /d' >"$work/seen"
 		[ -s "$work/shown" ] || wrong "docs/json.md shows no '$command'"
 		expect_same "$command" "$work/seen" "$work/shown"
 	done

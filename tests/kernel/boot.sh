@@ -119,6 +119,36 @@ last_environment() {
 }
 t "the last policy comes with its own environment; an unknown one is as a bad policy" last_environment
 
+unmet() { # a policy that is not what it expects of itself
+	fresh
+	remember production
+	cat >>"$policy_file" <<<'expect { environment = production from = "10.20.0.1" to_port = 6379 speaks = plaintext verdict = refuse }'
+	expect_exit 0 boot
+	expect_text "$errors" 'policy.conf:6' 'environment production, from'
+	open_to_clients
+	expect_exit 0 boot --format json
+	expect_equal "objects on stdout" 1 "$(grep -c '^{' "$out")"
+	expect_text "$out" '"warnings"' 'in force last is in force'
+}
+t "a policy that does not meet its own expectations: the last one" unmet
+
+# What boot puts in force is remembered; closed ports are not.
+remembered() {
+	fresh
+	expect_exit 0 boot
+	expect_text "$kept" '^# environment production' 'clients'
+	cp "$kept" "$work/kept"
+	nft delete table inet dflyguard
+	bad
+	expect_exit 0 boot
+	expect_same "what is kept" "$work/kept" "$kept"
+	fresh
+	bad
+	expect_exit 1 boot
+	[ ! -e "$kept" ] || wrong "closed ports are kept as a policy"
+}
+t "what boot puts in force is remembered as such, closed ports are not" remembered
+
 missing() {
 	fresh
 	remember production

@@ -52,6 +52,9 @@ kept() {
 	expect_equal "modes" "700 600 600" "$(stat -c %a "$STATE_DIRECTORY" "$current" "$previous" | tr '\n' ' ' | sed 's/ $//')"
 	# It needs no other file, and gives the same.
 	expect_exit 0 "$dflyguard" --policy "$current" --environment test plan
+	# Applied itself, it still says where it came from.
+	expect_exit 0 "$dflyguard" --policy "$current" --environment test apply
+	expect_text "$current" "^# path $policy_file"
 	# Another text for the same ruleset is kept, and a rollback still leads to another ruleset.
 	environment 'tls = optional clients = {"10.1.0.2"} server = optional'
 	apply
@@ -201,11 +204,13 @@ killed_itself() {
 	apply
 	for delay in 0 0.001 0.002 0.003 0.004 0.006 0.008 0.012; do
 		source_is 10.1.0.2
-		guard --quiet apply --confirm 1 >/dev/null 2>&1 &
+		"$dflyguard" --quiet --policy "$policy_file" apply --confirm 1 >/dev/null 2>&1 &
 		process=$!
 		sleep "$delay"
 		kill -9 $process 2>/dev/null
 		wait $process 2>/dev/null
+		# What did not come to its end cannot be confirmed.
+		if grep -q '^# committed no' "$pending" 2>/dev/null; then expect_exit 2 guard confirm; fi
 		wait_until 10 no_watchers || wrong "after $delay s: somebody still waits"
 		expect_in_force 10.1.0.1
 		remembered "$current" 10.1.0.1

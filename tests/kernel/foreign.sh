@@ -72,6 +72,8 @@ t "a packet rewritten before our look" found 1 'table ip mine { chain pre { type
 	'fail +warning +firewall.foreign_nat .*rewrites port 7000 to port 6379 of this host$'
 t "tproxy" found 1 'table ip mine { chain pre { type filter hook prerouting priority -150; tcp dport 7000 tproxy to :6379; }; }' \
 	'fail +critical +firewall.foreign_nat .*rewrites port 7000 to port 6379'
+t "tproxy before our look, which does not see the port change" found 1 'table ip mine { chain pre { type filter hook prerouting priority -300; tcp dport 7000 tproxy to :6379; }; }' \
+	'fail +critical +firewall.foreign_nat .*rewrites port 7000 to port 6379 of this host, where nothing judges it'
 t "other translations are none of ours" none 'table ip mine {
 		chain pre { type nat hook prerouting priority -100; tcp dport 8080 dnat to 172.17.0.9:80; udp dport 6379 dnat to 10.0.0.1; tcp dport 6379 iif lo redirect to :1; }
 		chain post { type nat hook postrouting priority 100; masquerade; }
@@ -230,12 +232,11 @@ large() {
 		for ((i = 0; i < 20000; i++)); do echo "ip saddr 11.$((i / 256)).$((i % 256)).1 drop"; done
 		echo '}; }'
 	} | nft -f - || wrong "nft refused it"
-	local begin=$EPOCHREALTIME milliseconds
 	expect_exit 0 guard audit
-	milliseconds=$(((${EPOCHREALTIME/./} - ${begin/./}) / 1000))
-	echo "audit took $milliseconds ms"
-	echo "$milliseconds" >"$work/large.ms"
-	[ "$milliseconds" -lt 1000 ] || wrong "audit took $milliseconds ms"
+	# What it costs, not how long it waits for others who use the processor.
+	local TIMEFORMAT='%U %S' spent
+	spent=$({ time guard --quiet audit; } 2>&1)
+	awk '{ exit $1 + $2 >= 1 }' <<<"$spent" || wrong "audit took $spent seconds of processor time"
 	# 48 MB of address space, of which libraries take a third.
 	(ulimit -v 48000; "$dflyguard" --policy "$policy_file" --quiet audit) || wrong "audit needs more than 48 MB"
 	nft add element ip large s '{ 10.20.0.1 }'

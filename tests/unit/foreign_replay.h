@@ -28,6 +28,10 @@ struct replay {
 	bool dump;
 	bool ended; /* the answer was given */
 	double clock;
+	/* Each message is of another generation, and each attempt begins anew. */
+	bool torn;
+	const uint8_t *begin;
+	size_t length;
 };
 
 static inline ssize_t replay_send(void *data, const void *bytes, size_t length)
@@ -39,6 +43,10 @@ static inline ssize_t replay_send(void *data, const void *bytes, size_t length)
 	replay->type = request->nlmsg_type & 0xff;
 	replay->dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
 	replay->ended = false;
+	if (replay->torn && replay->type == NFT_MSG_GETTABLE) {
+		replay->bytes = replay->begin;
+		replay->left = replay->length;
+	}
 	return (ssize_t)length;
 }
 
@@ -107,7 +115,7 @@ static inline ssize_t replay_receive(
 	memcpy(mnl_nlmsg_put_extra_header(message, length), replay->bytes, length);
 	/* Whatever the generation of the recording was. */
 	if (length >= sizeof(struct nfgenmsg))
-		((struct nfgenmsg *)mnl_nlmsg_get_payload(message))->res_id = htobe16(1);
+		((struct nfgenmsg *)mnl_nlmsg_get_payload(message))->res_id = htobe16(replay->torn ? 2 : 1);
 	replay->bytes += length;
 	replay->left -= length;
 	return (ssize_t)message->nlmsg_len;
@@ -124,11 +132,9 @@ static inline void replay_pause(void *data, long nanoseconds)
 	(void)nanoseconds;
 }
 
-/* Reads other tables out of `bytes`. *ret is NULL on failure. */
-static inline int replay_read(
-	const void *bytes, size_t length, const struct foreign_question *question, struct foreign **ret)
+/* Reads other tables out of `replay`, once or again and again. *ret is NULL on failure. */
+static inline int replay_run(struct replay replay, const struct foreign_question *question, struct foreign **ret)
 {
-	struct replay replay = {.bytes = bytes, .left = length};
 	const struct transport transport = {.send = replay_send,
 		.receive = replay_receive,
 		.now = replay_now,
@@ -142,6 +148,12 @@ static inline int replay_read(
 	r = nft_read_foreign(nft, question, ret, &err);
 	nft_close(nft);
 	return r;
+}
+
+static inline int replay_read(
+	const void *bytes, size_t length, const struct foreign_question *question, struct foreign **ret)
+{
+	return replay_run((struct replay){.bytes = bytes, .left = length}, question, ret);
 }
 
 static inline struct foreign_question replay_question(void)

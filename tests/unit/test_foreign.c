@@ -92,6 +92,24 @@ static void test_changed_bytes(void **state)
 		}
 }
 
+/* Messages of another generation are not believed, and not waited for without end. */
+static void test_torn(void **state)
+{
+	const struct foreign_question question = replay_question();
+	size_t length = 0;
+	_cleanup_free_ char *bytes = recording("mixed", &length);
+	const uint8_t *begin = (const uint8_t *)bytes;
+	struct foreign *foreign;
+
+	(void)state;
+	assert_int_equal(
+		replay_run(
+			(struct replay){.bytes = begin, .left = length, .torn = true, .begin = begin, .length = length},
+			&question, &foreign),
+		-EAGAIN);
+	assert_null(foreign);
+}
+
 /* --- rules by hand --- */
 
 struct maker {
@@ -627,6 +645,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_recordings),
 		cmocka_unit_test(test_changed_bytes),
+		cmocka_unit_test(test_torn),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_flowtable),
 		cmocka_unit_test(test_addresses),

@@ -95,6 +95,34 @@ static void test_nothing_to_do(void **state)
 	run_done(&run);
 }
 
+/* As long as the generation is the one that a record proved, nothing is read; and only then. */
+static void test_known(void **state)
+{
+	(void)state;
+	for (uint32_t off = 0; off < 3; off++) {
+		/* The table differs: what is believed is the record, not the table. */
+		struct run run;
+
+		run_begin(&run, "tls-required", "tls-off");
+		run.r.write = off != 2;
+		run.r.known_generation = run.fake.generation + (off ? 1 : 0);
+		run_it(&run);
+		assert_int_equal(run.code, 0);
+		assert_int_equal(run.fake.requests[NFT_MSG_GETRULE] == 0, off == 0);
+		assert_int_equal(run.r.changes->count == 0, off == 0);
+		assert_int_equal(run.r.applied, off == 1);
+		/* What was not looked at proves nothing; what was read back does. */
+		assert_int_equal(run.r.clean_generation, off == 1 ? run.fake.generation : 0);
+		run_done(&run);
+	}
+	struct run run;
+
+	run_begin(&run, "tls-required", "tls-required");
+	run_it(&run);
+	assert_int_equal(run.r.clean_generation, run.fake.generation);
+	run_done(&run);
+}
+
 static void test_plan(void **state)
 {
 	struct run run;
@@ -623,6 +651,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_apply),
 		cmocka_unit_test(test_nothing_to_do),
+		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_rows),

@@ -561,6 +561,154 @@ static void show_check_notes(const struct renderer *renderer, const struct repor
 	show_check(renderer, style, NULL, true);
 }
 
+/* What it expects of itself: met, not met, and not met by what is refused. */
+static void show_check_expectations(const struct renderer *renderer, const struct report_style *style)
+{
+	struct compiled compiled = compile_text("p.conf",
+		"default_environment = production\n"
+		"service { tls_port = 6380 }\n"
+		"environment production { clients = {\"10.0.0.0/8\"} bind = {\"10.0.0.1\"} }\n"
+		"expect { from = \"192.0.2.1\" to_port = 6380 speaks = tls verdict = refuse }\n"
+		"expect { from = any to_port = 6380 speaks = tls verdict = refuse }\n"
+		"expect { from = \"2001:db8::/32\" to = \"2001:db8::1\" to_port = 6380 speaks = tls verdict = allow "
+		"}\n",
+		NULL);
+	struct diagnostics none = {0};
+	struct proofs proofs = {0};
+
+	ruleset_expect(compiled.policy, compiled.environment, compiled.ruleset, &proofs);
+	renderer->check(style, &(struct report_check){.policy = compiled.policy, .notes = &none, .proofs = &proofs});
+	free(proofs.items);
+	compiled_done(&compiled);
+}
+
+/* --- explain --- */
+
+static const char explained_policy[] = "default_environment = production\n"
+				       "service { port = 6379 tls_port = 6380 }\n"
+				       "network app { sources = {\"10.20.0.0/24\"} }\n"
+				       "environment production {\n"
+				       "\ttls = required\n"
+				       "\tclients = {app}\n"
+				       "\tmax_connections_per_source = 9\n"
+				       "}\n";
+
+static struct value ipv4(unsigned int c, unsigned int d)
+{
+	return (struct value){0, 0x0a000000u | c << 16 | d};
+}
+
+/* `foreign` is a rule that somebody put first into chain judge. */
+static void show_explanation(const struct renderer *renderer, const struct report_style *style, struct journey journey,
+	bool live, const char *foreign)
+{
+	struct compiled compiled = compile_text("p.conf", explained_policy, NULL);
+	struct ruleset *observed = ruleset_compile(compiled.policy, compiled.environment, GOLDEN_SINCE);
+	struct trace trace = {0};
+
+	for (size_t i = 0; foreign && i < observed->chain_count; i++)
+		if (strcmp(observed->chains[i].name, "judge") == 0)
+			observed->chains[i].rules[0].opaque = mem_string(foreign);
+	struct evaluator *evaluator = evaluator_new(live ? observed : compiled.ruleset);
+	struct arrival arrival = evaluate_journey(evaluator, &journey, &trace);
+
+	renderer->explanation(
+		style, &(struct report_explanation){.environment = "production",
+			       .policy = compiled.policy,
+			       .ruleset = live ? observed : compiled.ruleset,
+			       .expected = compiled.ruleset,
+			       .live = live,
+			       .journey = &journey,
+			       .any_address = journey.way == WAY_HERE && !journey.local && journey.port != 6379,
+			       .use = ruleset_port_use(compiled.ruleset, journey.port),
+			       .arrival = &arrival,
+			       .trace = &trace});
+	trace_done(&trace);
+	evaluator_free(evaluator);
+	ruleset_free(observed);
+	compiled_done(&compiled);
+}
+
+static struct journey speaking_tls(void)
+{
+	return (struct journey){.family = WIDTH_IPV4,
+		.source = ipv4(20, 7),
+		.destination = ipv4(20, 5),
+		.port = 6380,
+		.data = speech_tls,
+		.length = speech_tls_length};
+}
+
+static void show_explain_allowed(const struct renderer *renderer, const struct report_style *style)
+{
+	show_explanation(renderer, style, speaking_tls(), false, NULL);
+}
+
+static void show_explain_stranger(const struct renderer *renderer, const struct report_style *style)
+{
+	struct journey journey = speaking_tls();
+
+	journey.source = ipv4(66, 1);
+	show_explanation(renderer, style, journey, true, NULL);
+}
+
+static void show_explain_closed(const struct renderer *renderer, const struct report_style *style)
+{
+	struct journey journey = speaking_tls();
+
+	journey.port = 6379;
+	journey.established = true;
+	show_explanation(renderer, style, journey, false, NULL);
+}
+
+static void show_explain_plaintext(const struct renderer *renderer, const struct report_style *style)
+{
+	struct journey journey = speaking_tls();
+
+	journey.data = speech_plaintext;
+	journey.length = speech_plaintext_length;
+	journey.way = WAY_PUBLISHED;
+	journey.port = 7000;
+	journey.to = ipv4(99, 2);
+	journey.to_port = 6380;
+	journey.out_kind = "bridge";
+	show_explanation(renderer, style, journey, false, NULL);
+}
+
+static void show_explain_unguarded(const struct renderer *renderer, const struct report_style *style)
+{
+	struct journey journey = speaking_tls();
+
+	journey.port = 7000;
+	show_explanation(renderer, style, journey, false, NULL);
+}
+
+static void show_explain_local(const struct renderer *renderer, const struct report_style *style)
+{
+	struct journey journey = speaking_tls();
+
+	journey.local = true;
+	show_explanation(renderer, style, journey, false, NULL);
+}
+
+static void show_explain_weird(const struct renderer *renderer, const struct report_style *style)
+{
+	struct journey journey = speaking_tls();
+
+	journey.way = WAY_ROUTED;
+	journey.out_kind = WEIRD;
+	show_explanation(renderer, style, journey, true, NULL);
+	if (renderer == &report_text) {
+		journey.out_kind = "veth";
+		show_explanation(renderer, style, journey, true, WEIRD);
+	}
+}
+
+static void show_explain_unknown(const struct renderer *renderer, const struct report_style *style)
+{
+	show_explanation(renderer, style, speaking_tls(), true, "jump to the moon");
+}
+
 /* --- log --- */
 
 /* 10.66.0.10:51234 to 10.20.0.5:6379. */
@@ -903,6 +1051,31 @@ static const struct report_case cases[] = {
 	{"check-good", "check", false, false, show_check_good,
 		"environment=\"production\" valid=true policy=\"p.conf\" sources=7 environments.1.name=\"development\" "
 		"notes=[]"},
+	{"check-expectations", "check", false, false, show_check_expectations,
+		"valid=false expectations.0.met=true expectations.0.counterexample=null expectations.1.met=false "
+		"expectations.1.counterexample.from=\"10.0.0.0\" expectations.1.counterexample.policy=\"p.conf:3\" "
+		"expectations.2.expected=\"allow\" expectations.2.counterexample.reason=\"address\""},
+	{"check-expectations-quiet", "check", false, true, show_check_expectations, "valid=false"},
+	{"explain-allowed", "explain", false, false, show_explain_allowed,
+		"verdict=\"allow\" reason=null packet=\"data\" ending=\"passes\" judged=true limited=true live=false "
+		"from=\"10.20.0.7\" to=null port=6380 speaks=\"tls\" steps.0.packet=\"syn\" "
+		"steps.0.hook=\"prerouting\" "
+		"steps.0.chain=\"prerouting\" steps.0.rule=1 steps.0.effect=\"jump\" "
+		"steps.0.element.set=\"guarded_ports\" "
+		"steps.0.element.policy=\"p.conf:2\""},
+	{"explain-allowed-verbose", "explain", true, false, show_explain_allowed, "verdict=\"allow\""},
+	{"explain-allowed-quiet", "explain", false, true, show_explain_allowed, "verdict=\"allow\""},
+	{"explain-stranger", "explain", false, false, show_explain_stranger,
+		"verdict=\"refuse\" reason=\"source\" packet=\"syn\" ending=\"dropped\" live=true"},
+	{"explain-closed", "explain", false, false, show_explain_closed,
+		"verdict=\"refuse\" reason=\"closed\" packet=\"midstream\" ending=\"reset\" to=\"10.20.0.5\""},
+	{"explain-plaintext", "explain", false, false, show_explain_plaintext,
+		"verdict=\"refuse\" reason=\"plaintext\" packet=\"data\" ending=\"torn-down\" speaks=\"plaintext\""},
+	{"explain-unguarded", "explain", false, false, show_explain_unguarded, "verdict=\"allow\" judged=false"},
+	{"explain-local", "explain", false, false, show_explain_local, "verdict=\"allow\""},
+	{"explain-unknown", "explain", false, false, show_explain_unknown,
+		"verdict=\"unknown\" ending=\"unknown\" reason=null"},
+	{"explain-weird", "explain", false, false, show_explain_weird, NULL},
 	{"check-good-verbose", "check", true, false, show_check_good, "valid=true"},
 	{"check-one", "check", false, false, show_check_one,
 		"environment=\"development\" environments.0.name=\"development\""},

@@ -365,6 +365,7 @@ static void test_pending(void **state_)
 	snprintf(pending.boot, sizeof(pending.boot), "%s", state.space.boot);
 	pending.deadline = state_clock() + 5;
 	pending.undo_removes = true;
+	pending.committed = true;
 	assert_int_equal(state_read(&state, STATE_PENDING, true, &found, NULL), -ENOENT);
 	assert_int_equal(state_write_pending(&state, &pending, NULL), 0);
 	assert_int_equal(number_in(&state, STATE_PENDING), 4);
@@ -372,6 +373,7 @@ static void test_pending(void **state_)
 	assert_string_equal(found.token, pending.token);
 	assert_true(found.deadline == pending.deadline);
 	assert_true(found.undo_removes);
+	assert_true(found.committed);
 	/* Confirmed: it is kept without what only waiting needs. */
 	keep_number(&state, 1);
 	assert_int_equal(state_keep(&state, &found, NULL), 0);
