@@ -2,8 +2,8 @@
 
 /*
  * The protocol of sd_notify(3), and the native one of the journal (systemd.io/JOURNAL_NATIVE_PROTOCOL): both are one
- * datagram to a socket. By hand, because libsystemd would cost more memory than all of watch (it was 1.4 MB of the
- * 5 MB that watch may have), for what are forty lines here.
+ * datagram to a socket. By hand, because libsystemd costs 1.2 MB of resident memory by being loaded (with libcap,
+ * libgcrypt, liblz4, liblzma, libzstd; Debian 12), which is half of what all of watch has, for what are forty lines.
  */
 
 #include <errno.h>
