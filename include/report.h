@@ -122,6 +122,7 @@ enum event {
 	EVENT_HEALED,	/* differences that watch put back */
 	EVENT_FINDING,	/* a check that failed, or became unknown */
 	EVENT_RESOLVED, /* one that does so no more */
+	EVENT_ENDED,	/* connections that said nothing */
 	EVENT_POLICY,	/* another policy is in force from now on */
 	EVENT_TROUBLE,	/* something could not be done; it is tried again */
 	EVENT_STOP,
@@ -155,6 +156,7 @@ struct report_metrics {
 	uint64_t looked, looked_fully;	/* seconds since 1970 */
 	bool watch;			/* the next one is known */
 	uint64_t heals;
+	uint64_t silent; /* connections that watch ended */
 };
 
 /* In the text format of Prometheus, as its node_exporter reads files. */

@@ -63,8 +63,8 @@ static void assess_handshake(const struct watch_facts *facts, struct findings *r
 	const struct check *check = &checks[CHECK_HANDSHAKE];
 
 	if (!facts->handshake)
-		finding_add(
-			ret, check, OUTCOME_NOT_APPLICABLE, subject, "no TLS port is open, or handshake_timeout is 0");
+		finding_add(ret, check, OUTCOME_NOT_APPLICABLE, subject,
+			"without --heal, without a TLS port, or with handshake_timeout = 0 there is nothing to do");
 	else if (facts->handshake_unknown)
 		finding_add(ret, check, OUTCOME_UNKNOWN, subject, "silent ones cannot be ended: %s",
 			facts->handshake_unknown);

@@ -82,8 +82,7 @@ static int report(const struct options *options, const struct look *look, const 
 		.dry_run = options->dry_run};
 
 	options->renderer->audit(&style, &report);
-	return write_metrics(options, look,
-		finish_output(options, findings_exit(&look->findings, options->fail_on)));
+	return write_metrics(options, look, finish_output(options, findings_exit(&look->findings, options->fail_on)));
 }
 
 /* Puts back what differs; then looks again, since what was healed is not what is judged. */

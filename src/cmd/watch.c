@@ -24,6 +24,8 @@
 #define PAUSE_MOST  60.0
 /* Nothing was new: then the metrics are written no more often. */
 #define METRICS_EVERY 10.0
+/* Ended connections are told of no more often: they may be an attack, which must not fill the journal. */
+#define SILENT_TOLD_EVERY 60.0
 
 struct loop {
 	struct watch watch;
@@ -35,6 +37,8 @@ struct loop {
 	double next_full;
 	double next_alive;
 	double next_metrics;
+	double next_silent;
+	double next_silent_told;
 	double not_before; /* looks failed: the next one */
 	double pause;
 	char *status; /* as it was told */
@@ -87,7 +91,7 @@ static void find_listeners(struct loop *loop)
 		loop->watchdog = 0;
 	if (watch->options->journal || journal_is(STDERR_FILENO, stream))
 		watch->journal = JOURNAL_SOCKET;
-	watch->silent = watch->journal && journal_is(STDOUT_FILENO, stream);
+	watch->mute = watch->journal && journal_is(STDOUT_FILENO, stream);
 }
 
 /* --- talking with the service manager --- */
@@ -220,6 +224,41 @@ static void follow(struct loop *loop, bool forced)
 	loop->dirty = true;
 }
 
+/* Four times within the time that a connection has; but no more often than twice a second. */
+static double silent_period(const struct environment *environment)
+{
+	double period = (double)environment->handshake_timeout / 4;
+
+	return period < 0.5 ? 0.5 : period > 15 ? 15 : period;
+}
+
+static void end_silent(struct loop *loop, double now)
+{
+	struct watch *watch = &loop->watch;
+	const struct environment *environment = watch->follow.environment;
+	struct err err = {0};
+	uint16_t ports[3];
+	size_t ended;
+	int r = silent_end(ports, silent_ports(watch->follow.policy, environment, ports),
+		environment->handshake_timeout, &ended, &err);
+
+	loop->next_silent = now + silent_period(environment);
+	watch->silent += ended;
+	watch->silent_untold += ended;
+	if (watch->silent_untold && now >= loop->next_silent_told) {
+		watch_say(watch, EVENT_ENDED, "%" PRIu64 " %s received nothing within %u s, and %s ended",
+			watch->silent_untold, watch->silent_untold == 1 ? "connection" : "connections",
+			environment->handshake_timeout, watch->silent_untold == 1 ? "was" : "were");
+		watch->silent_untold = 0;
+		loop->next_silent_told = now + SILENT_TOLD_EVERY;
+	}
+	if (r == 0 || r == -ENOBUFS || r == -ENOMEM || r == -EAGAIN || r == -EBUSY || r == -ETIMEDOUT)
+		return;
+	/* It will not be otherwise the next time. */
+	watch->handshake = mem_string(err.message);
+	loop->dirty = true;
+}
+
 /* One short question, to which the answer mostly is: nothing changed. */
 static void ask(struct loop *loop, double now)
 {
@@ -272,6 +311,8 @@ static bool obey_signals(struct loop *loop)
 		notify(loop, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\n",
 			(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
 		fight_forgive(&loop->watch.fight);
+		free_pointer(&loop->watch.handshake);
+		loop->watch.handshake = NULL;
 		follow(loop, true);
 		look(loop);
 		notify(loop, "READY=1\n");
@@ -280,6 +321,11 @@ static bool obey_signals(struct loop *loop)
 }
 
 /* --- waiting --- */
+
+static bool must_end_silent(const struct watch *watch)
+{
+	return !watch->handshake && watch_ends_silent(watch);
+}
 
 static double earlier(double a, double b)
 {
@@ -295,6 +341,8 @@ static void set_timer(const struct loop *loop)
 		when = earlier(when, loop->not_before);
 	if (loop->watchdog > 0)
 		when = earlier(when, loop->next_alive);
+	if (must_end_silent(&loop->watch))
+		when = earlier(when, loop->next_silent);
 	/* 0 would disarm it. */
 	when = when > 0.001 ? when : 0.001;
 	timer.it_value.tv_sec = (time_t)when;
@@ -305,7 +353,7 @@ static void set_timer(const struct loop *loop)
 /* Where watch has nothing to do but write, and nobody reads. */
 static bool in_vain(const struct watch *watch)
 {
-	return watch->silent && !watch->journal && !watch->options->heal && !watch->options->metrics;
+	return watch->mute && !watch->journal && !watch->options->heal && !watch->options->metrics;
 }
 
 /* False: the end. */
@@ -315,7 +363,7 @@ static bool step(struct loop *loop)
 	struct pollfd waiting[] = {{.fd = loop->timer, .events = POLLIN}, {.fd = loop->signals, .events = POLLIN},
 		{.fd = watch->ear ? nft_ear_descriptor(watch->ear) : -1, .events = POLLIN},
 		/* Nothing is read from there; but a pipe whose reader is gone is reported. */
-		{.fd = watch->silent ? -1 : STDOUT_FILENO}};
+		{.fd = watch->mute ? -1 : STDOUT_FILENO}};
 	uint64_t ticks;
 	double now;
 
@@ -325,7 +373,7 @@ static bool step(struct loop *loop)
 	if (waiting[0].revents && read(loop->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
 		return false;
 	if (waiting[3].revents & (POLLERR | POLLHUP))
-		watch->silent = true;
+		watch->mute = true;
 	if (in_vain(watch) || !obey_signals(loop))
 		return false;
 	now = now_seconds();
@@ -336,6 +384,8 @@ static bool step(struct loop *loop)
 		loop->next_question = now + (double)watch->options->period;
 		ask(loop, now);
 	}
+	if (must_end_silent(watch) && now >= loop->next_silent)
+		end_silent(loop, now);
 	if (now >= loop->next_full)
 		loop->dirty = true;
 	if (loop->dirty && now >= loop->not_before)
@@ -397,6 +447,7 @@ int command_watch(const struct options *options)
 	findings_done(&watch->unread);
 	free(watch->drift);
 	free(watch->trouble);
+	free(watch->handshake);
 	free(watch->metrics_trouble);
 	free(loop.status);
 	if (loop.timer >= 0)

@@ -89,6 +89,14 @@ int journal_send(const char *socket_name, const struct journal_field *fields, si
 /* Whether the descriptor is the stream that JOURNAL_STREAM names. */
 bool journal_is(int descriptor, const char *journal_stream);
 
+/* ---- silent.c: connections to a TLS port that say nothing ---- */
+
+/* The ports where only TLS passes. How many. Pure. */
+size_t silent_ports(const struct policy *policy, const struct environment *environment, uint16_t ports[static 3]);
+/* Ends the established connections to these ports of this network namespace, that are older than this and have received
+ * nothing. *ret_ended is how many, also after a failure. 0, or a negative errno value with `err`. */
+int silent_end(const uint16_t *ports, size_t count, unsigned int seconds, size_t *ret_ended, struct err *err);
+
 /* ---- watch_look.c: one look, and what became of the differences ---- */
 
 struct watch {
@@ -110,17 +118,21 @@ struct watch {
 	char *metrics_trouble;	    /* the same for --metrics */
 	struct nft_culprit culprit; /* who changed our table since the last look; process 0: nobody told */
 	struct nft_culprit rival;   /* who undid what we healed */
-	const char *handshake;	    /* why silent connections cannot be ended; NULL: they can, or need not */
+	char *handshake;	    /* why silent connections cannot be ended; NULL: they can, or need not */
 	uint64_t heals;
-	uint64_t looked_fully; /* seconds since 1970, as the next one */
+	uint64_t silent;	/* connections that were ended, */
+	uint64_t silent_untold; /* and those that are still to be told of */
+	uint64_t looked_fully;	/* seconds since 1970, as the next one */
 	uint64_t asked;
 	/* Where to tell. */
 	const char *journal; /* socket; NULL: not */
-	bool silent;	     /* nobody reads stdout, or the journal has it already */
+	bool mute;	     /* nobody reads stdout, or the journal has it already */
 };
 
 /* Reads all, tells what is new, heals. False: something could not be done (and is told): try again later. */
 bool watch_look(struct watch *watch, double now);
+/* Whether silent connections are to be ended. */
+bool watch_ends_silent(const struct watch *watch);
 /* Writes --metrics, where it was asked for. */
 void watch_metrics(struct watch *watch);
 /* The work is done, or cannot be done now: nothing that makes others slower is kept open. */

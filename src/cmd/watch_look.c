@@ -168,6 +168,15 @@ static int heal(struct watch *watch, double now, struct err *err)
 
 /* --- looking --- */
 
+bool watch_ends_silent(const struct watch *watch)
+{
+	uint16_t ports[3];
+	const struct environment *environment = watch->follow.environment;
+
+	return watch->options->heal && environment->handshake_timeout &&
+	       silent_ports(watch->follow.policy, environment, ports);
+}
+
 static void judge(struct watch *watch, const struct audit_facts *facts, bool readable)
 {
 	_cleanup_free_ char *rival =
@@ -177,6 +186,7 @@ static void judge(struct watch *watch, const struct audit_facts *facts, bool rea
 		.heals = watch->options->heal,
 		.fight = watch->fight.stopped,
 		.rival = rival,
+		.handshake = watch_ends_silent(watch),
 		.handshake_unknown = watch->handshake};
 	struct findings found = {0};
 
@@ -295,7 +305,8 @@ void watch_metrics(struct watch *watch)
 		.looked = watch->asked,
 		.looked_fully = watch->looked_fully,
 		.watch = true,
-		.heals = watch->heals};
+		.heals = watch->heals,
+		.silent = watch->silent};
 	struct err err = {0};
 
 	if (!watch->options->metrics)

@@ -20,6 +20,7 @@ const char *event_message_id(enum event event)
 		[EVENT_HEALED] = "73ef07199948469cb3e325dd98411ed7",
 		[EVENT_FINDING] = "83e95d6f0c7f4e5bbc423673214802ec",
 		[EVENT_RESOLVED] = "8760009f93d04cd580ba935cbd25c0aa",
+		[EVENT_ENDED] = "a7ab58d792ef410492d4eeb95c22ef10",
 		[EVENT_POLICY] = "136504e686b942958032995370c32a1d",
 		[EVENT_TROUBLE] = "b529a5637add4feebc31bf67d567adec",
 		[EVENT_STOP] = "d9887268a6dc4b06a7267cba833b1950",
@@ -43,6 +44,7 @@ static int priority(const struct report_event *event)
 	case EVENT_HEALED:
 	case EVENT_MENDED:
 	case EVENT_RESOLVED:
+	case EVENT_ENDED:
 	case EVENT_POLICY:
 		return LOG_NOTICE;
 	case EVENT_START:
@@ -120,12 +122,12 @@ void watch_tell(struct watch *watch, struct report_event event)
 	event.environment = watch->follow.environment->name;
 	if (watch->journal)
 		to_journal(watch, &event);
-	if (watch->silent)
+	if (watch->mute)
 		return;
 	watch->options->renderer->event(&style, &event);
 	/* Nobody reads any more, or the disk is full: what watch does it does all the same. */
 	if ((fflush(stdout) != 0 || ferror(stdout)) && errno == EPIPE)
-		watch->silent = true;
+		watch->mute = true;
 	clearerr(stdout);
 }
 

@@ -22,6 +22,7 @@ static const char *event_color(const struct report_event *report)
 	case EVENT_HEALED:
 	case EVENT_RESOLVED:
 		return GREEN;
+	case EVENT_ENDED:
 	case EVENT_POLICY:
 		return BLUE;
 	}

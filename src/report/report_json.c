@@ -473,6 +473,7 @@ const char *event_name(enum event event)
 		[EVENT_HEALED] = "healed",
 		[EVENT_FINDING] = "finding",
 		[EVENT_RESOLVED] = "resolved",
+		[EVENT_ENDED] = "ended",
 		[EVENT_POLICY] = "policy",
 		[EVENT_TROUBLE] = "trouble",
 		[EVENT_STOP] = "stop",

@@ -100,9 +100,13 @@ void report_metrics(FILE *stream, const struct report_metrics *metrics)
 		metrics->looked);
 	one(stream, "last_full_look_timestamp_seconds", "gauge", "When all of it was last read and compared.",
 		metrics->looked_fully);
-	if (metrics->watch)
+	if (metrics->watch) {
 		one(stream, "heals_total", "counter", "How often watch put back what differed, since it started.",
 			metrics->heals);
+		one(stream, "silent_connections_ended_total", "counter",
+			"Connections to TLS ports that said nothing, and were ended, since watch started.",
+			metrics->silent);
+	}
 	head(stream, "policy_info", "gauge", "The policy that is compared with.");
 	fputs("dflyguard_policy_info{environment=\"", stream);
 	print_value(stream, metrics->environment);

@@ -309,6 +309,81 @@ metrics() {
 }
 t "metrics are valid, and true" metrics
 
+silent() {
+	environment "$settings handshake_timeout = 1"
+	serve host tcp :: 6380
+	serve host tcp :: 7777
+	begin --heal
+	local from spoken quiet quiet6 other line
+	exec {spoken}<>/dev/tcp/127.0.0.1/6380 {other}<>/dev/tcp/127.0.0.1/7777
+	echo hello >&"$spoken"
+	read -r -t 5 line <&"$spoken"
+	expect_equal "what the server says" hello "$line"
+	from=$(milliseconds)
+	exec {quiet}<>/dev/tcp/127.0.0.1/6380 {quiet6}<>/dev/tcp/::1/6380
+	read -r -t 5 line <&"$quiet" 2>/dev/null && wrong "a silent connection was answered"
+	[ $? -le 128 ] || wrong "a silent connection lives after 5 s"
+	read -r -t 1 line <&"$quiet6" 2>/dev/null
+	[ $? -le 128 ] || wrong "a silent connection of IPv6 lives"
+	[ $(($(milliseconds) - from)) -ge 1000 ] || wrong "ended after $(($(milliseconds) - from)) ms already"
+	told 2 'ended +[12] connections? received nothing within 1 s, and (was|were) ended'
+	# Whoever has spoken, and whoever is none of ours, stays.
+	for from in "$spoken" "$other"; do
+		echo again >&"$from"
+		line=
+		read -r -t 5 line <&"$from"
+		expect_equal "an answer" again "$line"
+	done
+	exec {spoken}>&- {other}>&- {quiet}>&- {quiet6}>&-
+	expect_no_text "$events" 'watch.handshake'
+	end
+	# Nobody asked it to change anything.
+	begin
+	exec {quiet}<>/dev/tcp/127.0.0.1/6380
+	read -r -t 2.5 line <&"$quiet"
+	[ $? -gt 128 ] || wrong "a silent connection was ended without --heal"
+	exec {quiet}>&-
+	end
+	mended
+}
+t "connections to a TLS port that say nothing are ended, with --heal" silent
+
+service_manager() {
+	start "$work/notified" "$netprobe" hear "$work/notify"
+	: >"$events"
+	NOTIFY_SOCKET=$work/notify WATCHDOG_USEC=400000 "$dflyguard" --policy "$policy_file" watch >"$events" &
+	watcher=$!
+	told 10 '^READY=1$' "$work/notified"
+	expect_text "$work/notified" "^STATUS=environment test: the kernel's table is what the policy says$"
+	# Before it has looked it is not ready.
+	[ "$(grep -n '^READY' "$work/notified" | cut -d: -f1)" -gt "$(grep -n '^STATUS' "$work/notified" | cut -d: -f1)" ] ||
+		wrong "ready before the first look: $(cat "$work/notified")"
+	wait_until 3 eval '[ "$(grep -c "^WATCHDOG=1$" "$work/notified")" -ge 4 ]' || wrong "no sign of life: $(cat "$work/notified")"
+	nft insert rule inet dflyguard judge accept
+	told 3 '^STATUS=environment test: 1 difference from the policy$' "$work/notified"
+	kill -HUP "$watcher"
+	wait_until 3 eval '[ "$(grep -c "^READY=1$" "$work/notified")" = 2 ]' || wrong "not ready after a reload"
+	expect_text "$work/notified" '^RELOADING=1$' '^MONOTONIC_USEC=[0-9]+$'
+	kill -TERM "$watcher"
+	wait "$watcher" || wrong "exit status $?"
+	told 2 '^STOPPING=1$' "$work/notified"
+	kill "$started"
+	# The watchdog of another process is not ours.
+	rm "$work/notify"
+	start "$work/notified" "$netprobe" hear "$work/notify"
+	NOTIFY_SOCKET=$work/notify WATCHDOG_USEC=100000 WATCHDOG_PID=1 "$dflyguard" --policy "$policy_file" watch >"$events" &
+	watcher=$!
+	told 10 '  start  '
+	nft add element inet dflyguard clients_v4 '{ 192.0.2.0/24 }'
+	told 3 '192.0.2.0/24'
+	kill -TERM "$watcher"
+	wait "$watcher"
+	expect_no_text "$work/notified" WATCHDOG
+	kill "$started"
+	mended
+}
+t "the service manager is told: ready, alive, reloading, stopping, and how it is" service_manager
+
 usage() {
 	expect_exit 2 guard watch --period 0
 	expect_exit 2 guard watch --full x

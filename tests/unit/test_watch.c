@@ -131,6 +131,7 @@ static void test_follow(void **state)
 	(void)state;
 	write_file("p.conf", GOOD("\"10.0.0.0/8\""));
 	assert_true(follow_begin(&follow, &options, 0));
+	assert_int_equal(follow.environment->handshake_timeout, 10);
 	first = follow.fingerprint;
 	settle(&follow);
 	assert_int_equal(follow_look(&follow, 0, false), FOLLOW_SAME);
