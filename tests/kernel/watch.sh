@@ -386,7 +386,7 @@ t "the service manager is told: ready, alive, reloading, stopping, and how it is
 
 usage() {
 	expect_exit 2 guard watch --period 0
-	expect_exit 2 guard watch --full x
+	expect_exit 2 guard watch --full-every x
 	expect_exit 2 guard plan --events
 	expect_text "$errors" 'does not take --'
 	expect_exit 2 "$dflyguard" --policy "$work/nothing" watch
