@@ -59,7 +59,7 @@ struct check {
 	const char *title;   /* what is asked, in a few words */
 	const char *meaning; /* what a failure means, and what not knowing does */
 	const char *remedy;
-	/* Appends at least one finding. Pure. */
+	/* Appends at least one finding. Pure. NULL: a check of watch, see audit_watch(). */
 	void (*assess)(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 };
 
@@ -67,6 +67,23 @@ struct check {
 const struct check *audit_checks(size_t *ret_count);
 /* Runs all checks. `ret` is zero-initialised, and sorted: failures first, then what is unknown, the worst first. */
 void audit_run(const struct audit_facts *facts, struct findings *ret);
+
+/* What only a watch can know, since it stays. All pointers are borrowed. */
+struct watch_facts {
+	const char *policy_path;
+	const char *policy_bad;	       /* why what is in the policy's files now was not taken over; NULL: it was */
+	bool heals;		       /* it is to */
+	bool fight;		       /* and does not, since somebody undoes it */
+	const char *rival;	       /* who that is; NULL: nobody knows */
+	bool handshake;		       /* silent connections are to be ended */
+	const char *handshake_unknown; /* and why they cannot be; NULL: they can */
+};
+
+/* The checks of watch, beside those of audit_checks(). Static. */
+const struct check *audit_watch_checks(size_t *ret_count);
+/* Appends a finding of each. To be called before audit_run(), which sorts all. Pure. */
+void audit_watch(const struct watch_facts *facts, struct findings *ret);
+
 void findings_done(struct findings *findings);
 
 /* How many findings have this outcome, at this severity or above. */

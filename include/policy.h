@@ -109,6 +109,10 @@ struct environment {
 	/* Limits count all addresses of an IPv6 prefix of this length as one source. 1 to 128, default 64. */
 	uint32_t ipv6_source_prefix;
 	uint32_t max_connections_origin, new_connections_origin, ipv6_source_prefix_origin;
+	/* Seconds after which watch ends a connection to a TLS port that has said nothing. 0 to 3600, default 10; 0 =
+	 * never. */
+	uint32_t handshake_timeout;
+	uint32_t handshake_timeout_origin;
 };
 
 #define POLICY_EVERY_ENVIRONMENT UINT32_MAX

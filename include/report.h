@@ -20,6 +20,7 @@ struct report_style {
 	bool verbose;
 	bool quiet;
 	bool lines;	     /* JSON: one object a line */
+	bool bare;	     /* events: without the time, for who has it already */
 	const char *command; /* "plan" */
 	int indent;	     /* columns in front of changes */
 };
@@ -113,6 +114,54 @@ struct report_confirm {
 	size_t warning_count;
 };
 
+/* What watch tells of, as it happens. */
+enum event {
+	EVENT_START,	/* it has looked for the first time */
+	EVENT_DRIFT,	/* one difference that was not there before */
+	EVENT_MENDED,	/* differences that are gone, and watch did not do it */
+	EVENT_HEALED,	/* differences that watch put back */
+	EVENT_FINDING,	/* a check that failed, or became unknown */
+	EVENT_RESOLVED, /* one that does so no more */
+	EVENT_ENDED,	/* connections that said nothing */
+	EVENT_POLICY,	/* another policy is in force from now on */
+	EVENT_TROUBLE,	/* something could not be done; it is tried again */
+	EVENT_STOP,
+};
+#define EVENT_COUNT (EVENT_STOP + 1)
+
+/* "drift": as in JSON. Static. */
+const char *event_name(enum event event);
+
+struct report_event {
+	enum event event;
+	uint64_t time;		       /* nanoseconds since 1970 */
+	const char *environment;       /* NULL: none is known */
+	const struct policy *policy;   /* for places in it, or NULL */
+	const char *message;	       /* one sentence, or NULL where `change` or `finding` says it */
+	const struct change *change;   /* drift */
+	const struct finding *finding; /* finding, resolved */
+	uint32_t process;	       /* that did it; 0: not known */
+	const char *process_name;
+};
+
+/* What --metrics writes. All pointers are borrowed. */
+struct report_metrics {
+	const char *environment;
+	const char *policy_path;
+	uint64_t fingerprint; /* of the ruleset that should be in force */
+	bool conforming;      /* false: it is not, or nobody knows */
+	const size_t *drift;  /* by enum change_kind; NULL: not known */
+	const struct findings *findings;
+	const struct ruleset *observed; /* counters; NULL: could not be read */
+	uint64_t looked, looked_fully;	/* seconds since 1970 */
+	bool watch;			/* the next one is known */
+	uint64_t heals;
+	uint64_t silent; /* connections that watch ended */
+};
+
+/* In the text format of Prometheus, as its node_exporter reads files. */
+void report_metrics(FILE *stream, const struct report_metrics *metrics);
+
 /* A way to write. Chosen by its name. */
 struct renderer {
 	const char *name;
@@ -125,6 +174,8 @@ struct renderer {
 	void (*audit)(const struct report_style *style, const struct report_audit *report);
 	void (*checks)(const struct report_style *style, const struct check *checks, size_t count);
 	void (*confirm)(const struct report_style *style, const struct report_confirm *report);
+	/* One line. Text is in local time. */
+	void (*event)(const struct report_style *style, const struct report_event *report);
 	/* The errors of the command, as the result on stdout (JSON); the text renderer writes to style->stream, which
 	 * then is stderr. `diagnostics` may be NULL. `environment` may be NULL. */
 	void (*error)(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,

@@ -39,6 +39,11 @@ struct options {
 	enum severity fail_on;
 	bool full;	      /* read the table, whatever is known of it */
 	unsigned int confirm; /* seconds; 0: nothing waits */
+	const char *metrics;  /* audit and watch; NULL: none */
+	uint64_t period;      /* watch, as the next three; seconds */
+	uint64_t full_every;
+	bool events;
+	bool journal;
 	const struct command *command;
 };
 
@@ -62,7 +67,9 @@ enum option_bit {
 	OPTION_FAIL_ON = 128,
 	OPTION_FULL = 256,
 	OPTION_CONFIRM = 512,
-	OPTION_BOOT = 1024,
+	OPTION_METRICS = 1024,
+	OPTION_WATCH = 2048,
+	OPTION_BOOT = 4096,
 };
 
 int command_boot(const struct options *options); /* apply --boot */
@@ -80,6 +87,7 @@ int command_export(const struct options *options);
 int command_explain(const struct options *options);
 int command_audit(const struct options *options);
 int command_checks(const struct options *options);
+int command_watch(const struct options *options);
 
 /* Reports an error in the format asked for; returns EXIT_TROUBLE. `diagnostics` may be NULL. */
 int fail(const struct options *options, const struct err *err, const struct diagnostics *diagnostics);
@@ -129,6 +137,13 @@ struct request {
 int put_in_force(const struct request *request);
 /* Takes the lock where that can be had; else the guard goes first, and a warning tells. */
 void lock_or_warn(struct state *state, struct warnings *warnings);
+
+/* ---- metrics.c ---- */
+
+/* Writes them to a new file that then takes the place of the one at `path`. 0, or a negative errno value with `err`. */
+int metrics_write(const char *path, const struct report_metrics *metrics, struct err *err);
+/* How many of each enum change_kind there are; `counts` has room for four. */
+void metrics_count(const struct changeset *changes, size_t *counts);
 
 /* ---- progress.c: where a long command is, on a terminal; nothing elsewhere ---- */
 

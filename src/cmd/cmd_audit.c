@@ -43,6 +43,33 @@ static void look_done(struct look *look)
 	reconcile_done(&look->reconcile);
 }
 
+/* Where they cannot be written, that is trouble; but what was found wrong goes first. */
+static int write_metrics(const struct options *options, const struct look *look, int status)
+{
+	size_t drift[CHANGE_MOVE + 1];
+	uint64_t now = (uint64_t)time(NULL);
+	struct report_metrics metrics = {.environment = look->facts.environment->name,
+		.policy_path = look->facts.policy->path,
+		.fingerprint = ruleset_fingerprint(look->reconcile.expected),
+		.conforming = look->facts.drift && !look->facts.drift->count,
+		.findings = &look->findings,
+		.looked = now,
+		.looked_fully = now};
+	struct err err = {0};
+
+	if (!options->metrics)
+		return status;
+	if (look->facts.drift) {
+		metrics_count(look->facts.drift, drift);
+		metrics.drift = drift;
+		metrics.observed = look->facts.drift->observed;
+	}
+	if (metrics_write(options->metrics, &metrics, &err) == 0)
+		return status;
+	fail(&(struct options){.renderer = &report_text, .color_error = options->color_error}, &err, NULL);
+	return status == EXIT_CONFORMING ? EXIT_TROUBLE : status;
+}
+
 static int report(const struct options *options, const struct look *look, const struct changeset *healed)
 {
 	struct report_style style = output_style(options);
@@ -55,7 +82,7 @@ static int report(const struct options *options, const struct look *look, const 
 		.dry_run = options->dry_run};
 
 	options->renderer->audit(&style, &report);
-	return finish_output(options, findings_exit(&look->findings, options->fail_on));
+	return write_metrics(options, look, finish_output(options, findings_exit(&look->findings, options->fail_on)));
 }
 
 /* Puts back what differs; then looks again, since what was healed is not what is judged. */

@@ -56,7 +56,7 @@ static const struct command commands[] = {
 		"second rollback returns. Where a policy waits for `dflyguard confirm`, that one is\n"
 		"undone. The policy file is not touched: the next apply puts it in force again.\n",
 		"dflyguard rollback --dry-run\ndflyguard rollback"},
-	{"audit", OPTION_DRY_RUN | OPTION_HEAL | OPTION_FAIL_ON, command_audit,
+	{"audit", OPTION_DRY_RUN | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS, command_audit,
 		"drift and what other tables do, all checks; --heal puts it back",
 		"Compares the kernel's table with the policy, object by object, and looks at what other\n"
 		"tables do to the guarded ports. Each check passes, fails, or is unknown, which is\n"
@@ -65,6 +65,18 @@ static const struct command commands[] = {
 		"check means: `dflyguard checks`.\n",
 		"dflyguard audit\ndflyguard audit --fail-on critical --quiet\ndflyguard audit --heal --dry-run\n"
 		"dflyguard --format json audit --heal"},
+	{"watch", OPTION_HEAL | OPTION_WATCH | OPTION_METRICS, command_watch,
+		"audit again and again, tell what changes, put it back with --heal",
+		"Looks at once and then until SIGTERM: asks every --period seconds whether anything\n"
+		"changed, and compares all of it when it did, and each --full-every seconds. Tells what is\n"
+		"new, one line each. With --events the kernel tells of changes as they happen, and who\n"
+		"made them; that makes everybody's own changes slower. With --heal it puts back what\n"
+		"differs; where somebody undoes that three times in a minute it stops, says so, and\n"
+		"begins again after ten quiet minutes. It follows the policy file: a good new one is\n"
+		"taken over, a bad one is reported, and the old one stays. SIGHUP reads the policy\n"
+		"again and looks at once.\n",
+		"dflyguard watch\ndflyguard watch --events --heal\n"
+		"dflyguard --format json watch --metrics /var/lib/prometheus/node-exporter/dflyguard.prom"},
 	{"checks", 0, command_checks, "list every check of audit: id, severity, meaning, remedy",
 		"Says of each check what it asks, what a failure means, and how to mend it. Needs\n"
 		"neither a policy nor privileges.\n",
@@ -129,7 +141,12 @@ enum {
 	OPTION_AUDIT_HEAL,
 	OPTION_AUDIT_FAIL,
 	OPTION_FULL_LOOK,
-	OPTION_CONFIRM_WITHIN
+	OPTION_CONFIRM_WITHIN,
+	OPTION_METRICS_FILE,
+	OPTION_WATCH_PERIOD,
+	OPTION_WATCH_FULL,
+	OPTION_WATCH_EVENTS,
+	OPTION_WATCH_JOURNAL
 };
 
 static const struct {
@@ -167,6 +184,14 @@ static const struct {
 	{"heal", OPTION_AUDIT_HEAL, NULL, OPTION_HEAL, "put back what differs, and audit again"},
 	{"fail-on", OPTION_AUDIT_FAIL, "SEVERITY", OPTION_FAIL_ON,
 		"info, warning (default) or critical: what is below does not count"},
+	{"period", OPTION_WATCH_PERIOD, "SECONDS", OPTION_WATCH,
+		"how often to ask whether anything changed (default 1)"},
+	{"full-every", OPTION_WATCH_FULL, "SECONDS", OPTION_WATCH,
+		"how often to compare all of it in any case (default 300)"},
+	{"events", OPTION_WATCH_EVENTS, NULL, OPTION_WATCH, "have the kernel tell of changes, and who made them"},
+	{"journal", OPTION_WATCH_JOURNAL, NULL, OPTION_WATCH,
+		"write to the journal, too (always where stderr is the journal)"},
+	{"metrics", OPTION_METRICS_FILE, "FILE", OPTION_METRICS, "write metrics for Prometheus to this file"},
 	{"quiet", 'q', NULL, 0, "no text on success; the exit status tells"},
 	{"verbose", 'v', NULL, 0, "more detail, and how long each step took"},
 	{"color", OPTION_COLOR, "WHEN", 0, "auto, always or never (default auto: on a terminal)"},
@@ -236,7 +261,8 @@ struct report_style output_style(const struct options *options)
 		.color = options->color,
 		.verbose = options->verbose,
 		.quiet = options->quiet,
-		.lines = options->command && options->command->run == command_log,
+		.lines = options->command &&
+			 (options->command->run == command_log || options->command->run == command_watch),
 		.command = options->command ? options->command->name : NULL};
 }
 
@@ -363,6 +389,17 @@ static int take_count(struct options *options)
 	return usage(options, "dflyguard log --count 100", "--count: %s", why);
 }
 
+static int take_seconds(struct options *options, const char *name, uint64_t most, uint64_t *ret)
+{
+	_cleanup_free_ char *hint = mem_format("dflyguard watch --%s 10", name);
+	_cleanup_free_ char *format = mem_format("--%s: %%s", name);
+	char why[INTERVAL_WHY];
+
+	if (number_parse(optarg, 1, most, ret, why) == 0)
+		return -1;
+	return usage(options, hint, format, why);
+}
+
 static int take_reason(struct options *options)
 {
 	_cleanup_text_ struct text names = {0};
@@ -478,6 +515,19 @@ static int take_option(int value, struct options *options, bool *help)
 			return usage(
 				options, "--fail-on info, warning or critical", "there is no severity '%s'", optarg);
 		return -1;
+	case OPTION_METRICS_FILE:
+		options->metrics = optarg;
+		return -1;
+	case OPTION_WATCH_PERIOD:
+		return take_seconds(options, "period", 3600, &options->period);
+	case OPTION_WATCH_FULL:
+		return take_seconds(options, "full-every", 86400, &options->full_every);
+	case OPTION_WATCH_EVENTS:
+		options->events = true;
+		return -1;
+	case OPTION_WATCH_JOURNAL:
+		options->journal = true;
+		return -1;
 	case 'q':
 		options->quiet = true;
 		return -1;
@@ -585,7 +635,11 @@ static void reserve_streams(void)
 
 int main(int argc, char **argv)
 {
-	struct options options = {.policy = POLICY_DEFAULT_PATH, .renderer = &report_text, .fail_on = SEVERITY_WARNING};
+	struct options options = {.policy = POLICY_DEFAULT_PATH,
+		.renderer = &report_text,
+		.fail_on = SEVERITY_WARNING,
+		.period = 1,
+		.full_every = 300};
 	const char *environment = getenv("DFLYGUARD_ENVIRONMENT");
 	int status;
 

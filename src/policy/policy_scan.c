@@ -29,6 +29,7 @@ struct environment environment_standard(void)
 		.log = LOG_SAMPLED,
 		.routed = ROUTED_CONTAINERS,
 		.ipv6_source_prefix = 64,
+		.handshake_timeout = 10,
 	};
 }
 

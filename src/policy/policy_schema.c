@@ -106,6 +106,7 @@ static const struct option_schema environment_options[] = {
 	COUNT(environment, "new_connections_per_second", new_connections_per_second, new_connections_origin, 0,
 		1000000),
 	COUNT(environment, "ipv6_source_prefix", ipv6_source_prefix, ipv6_source_prefix_origin, 1, 128),
+	COUNT(environment, "handshake_timeout", handshake_timeout, handshake_timeout_origin, 0, 3600),
 	CHOICE(environment, "server", server),
 	CHOICE(environment, "log", log),
 	CHOICE(environment, "routed", routed),

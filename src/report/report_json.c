@@ -464,6 +464,65 @@ static void audit(const struct report_style *style, const struct report_audit *r
 	tail(&json);
 }
 
+const char *event_name(enum event event)
+{
+	static const char *const names[] = {
+		[EVENT_START] = "start",
+		[EVENT_DRIFT] = "drift",
+		[EVENT_MENDED] = "mended",
+		[EVENT_HEALED] = "healed",
+		[EVENT_FINDING] = "finding",
+		[EVENT_RESOLVED] = "resolved",
+		[EVENT_ENDED] = "ended",
+		[EVENT_POLICY] = "policy",
+		[EVENT_TROUBLE] = "trouble",
+		[EVENT_STOP] = "stop",
+	};
+
+	return names[event];
+}
+
+/* All members are always there, so that a reader need not ask. */
+static void event(const struct report_style *style, const struct report_event *report)
+{
+	const struct finding *finding = report->finding;
+	const struct change *change = report->change;
+	struct json json = {.stream = style->stream};
+	_cleanup_text_ struct text object = {0};
+	_cleanup_text_ struct text expected = {0};
+	_cleanup_text_ struct text observed = {0};
+
+	if (change) {
+		change_object_text(change, &object);
+		change_expected_text(change, &expected);
+		change_observed_text(change, &observed);
+	}
+	head(&json, style, report->environment);
+	instant(&json, "time", report->time);
+	json_string(&json, "event", event_name(report->event));
+	json_string(&json, "message", finding ? finding->message : report->message);
+	json_string(&json, "kind", change ? change_kind_name(change->kind) : NULL);
+	side(&json, "object", &object);
+	side(&json, "expected", &expected);
+	side(&json, "observed", &observed);
+	place(&json, report->policy, change ? change->origin : finding ? finding->origin : 0);
+	json_string(&json, "id", finding ? finding->check->id : NULL);
+	json_string(&json, "severity", finding ? severity_name(finding->severity) : NULL);
+	json_string(&json, "outcome", finding ? outcome_name(finding->outcome) : NULL);
+	json_string(&json, "subject", finding ? finding->subject : NULL);
+	json_string(&json, "evidence", finding ? finding->evidence : NULL);
+	json_string(&json, "remedy", finding ? finding->remedy : NULL);
+	if (report->process) {
+		json_object_begin(&json, "process");
+		json_number(&json, "pid", report->process);
+		json_string(&json, "name", report->process_name);
+		json_object_end(&json);
+	} else {
+		json_null(&json, "process");
+	}
+	tail(&json);
+}
+
 static void checks(const struct report_style *style, const struct check *list, size_t count)
 {
 	struct json json = {.stream = style->stream, .indented = true};
@@ -493,4 +552,5 @@ const struct renderer report_json = {.name = "json",
 	.confirm = confirm,
 	.audit = audit,
 	.checks = checks,
+	.event = event,
 	.error = error};

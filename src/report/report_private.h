@@ -30,6 +30,12 @@ void print_totals(const struct report_style *style, const struct changeset *chan
 
 void text_explanation(const struct report_style *style, const struct report_explanation *report);
 
+/* The time of day; with --verbose the day, too. */
+void print_instant(const struct report_style *style, uint64_t nanoseconds);
+
+/* ---- report_event.c ---- */
+void text_event(const struct report_style *style, const struct report_event *report);
+
 /* ---- report_audit.c ---- */
 void text_audit(const struct report_style *style, const struct report_audit *report);
 void text_checks(const struct report_style *style, const struct check *checks, size_t count);

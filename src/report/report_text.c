@@ -714,7 +714,7 @@ static void check(const struct report_style *style, const struct report_check *r
 /* --- log --- */
 
 /* The time of day, which is what one who looks on wants; with --verbose the day, too. */
-static void print_instant(const struct report_style *style, uint64_t nanoseconds)
+void print_instant(const struct report_style *style, uint64_t nanoseconds)
 {
 	time_t seconds = (time_t)(nanoseconds / 1000000000);
 	char text[64] = "?";
@@ -828,4 +828,5 @@ const struct renderer report_text = {.name = "text",
 	.explanation = text_explanation,
 	.error = error,
 	.audit = text_audit,
-	.checks = text_checks};
+	.checks = text_checks,
+	.event = text_event};

@@ -191,6 +191,9 @@ run_examples() {
 				export "${arguments[0]}"
 				arguments=("${arguments[@]:1}")
 			done
+			# This one ends when it is told to, and there may be no folder for metrics.
+			[[ " ${arguments[*]} " != *' watch '* ]] || exec timeout --preserve-status 1 "$dflyguard" \
+				"${arguments[@]:1}" --policy "$policies/complete.conf"
 			exec "$dflyguard" "${arguments[@]:1}" --policy "$policies/complete.conf"
 		) >"$work/example" 2>&1 || status=$?
 		count=$((count + 1))
@@ -247,6 +250,17 @@ logged() { # one packet, as a rule of ours logs it
 	wait $!
 	nft delete table inet logging
 }
+changed() { # one change, as watch tells of it
+	: >"$work/watch.json"
+	apply_complete
+	"$dflyguard" --policy "$policies/complete.conf" --format json watch --events >"$work/watch.json" &
+	wait_until 10 grep -q '"start"' "$work/watch.json"
+	nft insert rule inet dflyguard judge accept
+	wait_until 10 grep -q '"drift"' "$work/watch.json"
+	kill $!
+	wait $!
+	cat "$work/watch.json"
+}
 json() {
 	local plenty=$policies/complete.conf
 	{
@@ -269,6 +283,7 @@ json() {
 		{ for _ in {1..201}; do echo 'mistake = 1'; done; } | policy
 		guard --format json check
 		logged
+		changed
 	} >"$work/all.json" 2>"$work/all.errors"
 	grep -q '"suppressed"' "$work/all.json" || wrong "the runs do not show every key"
 	differ "JSON keys" "$(keys "$work/all.json")" "$(
@@ -288,6 +303,9 @@ json_examples() {
 	logged | grep -oE '"[a-z_]+":' >"$work/seen"
 	grep '^{.*"command": "log"' docs/json.md | grep -oE '"[a-z_]+":' >"$work/shown"
 	expect_same log "$work/seen" "$work/shown"
+	changed | grep '"drift"' | grep -oE '"[a-z_]+":' >"$work/seen"
+	grep '^{.*"command": "watch"' docs/json.md | grep -oE '"[a-z_]+":' >"$work/shown"
+	expect_same watch "$work/seen" "$work/shown"
 	for command in check plan apply audit checks status explain; do
 		arguments=()
 		[ $command != explain ] || arguments=(--from 10.66.0.1 --port 6380)

@@ -20,6 +20,7 @@
  *   netprobe raw NS SOURCE ADDRESS PORT FLAGS [COUNT]   one TCP segment (IPv4) with these flags, such as 0x03 for
  *                            SYN|FIN, or COUNT of them. See segments.c for more.
  *   netprobe cable NS DEVICE NS DEVICE       two tun devices joined: a link that is neither a bridge nor a veth.
+ *   netprobe hear PATH                       a service manager: prints each datagram that comes to this unix socket.
  *
  * NS is the name of a namespace below /run/netns, or `host`: where netprobe was started.
  */
@@ -45,6 +46,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -910,6 +912,30 @@ static void __attribute__((noreturn)) run_cable(char **ends)
 	}
 }
 
+static void __attribute__((noreturn)) run_hear(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char datagram[8192];
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		die("%s is too long", path);
+	memcpy(address.sun_path, path, strlen(path));
+	if (bind(descriptor, (struct sockaddr *)&address, sizeof(address)) < 0)
+		die("%s: %m", path);
+	puts("ready");
+	for (;;) {
+		ssize_t got;
+
+		fflush(stdout);
+		got = recv(descriptor, datagram, sizeof(datagram), 0);
+		if (got > 0)
+			fwrite(datagram, 1, (size_t)got, stdout);
+		if (got > 0 && datagram[got - 1] != '\n')
+			putchar('\n');
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit files;
@@ -935,6 +961,9 @@ int main(int argc, char **argv)
 		return run_raw(argv[2], argv[3], argv[4], argv[5], argv[6], argc == 8 ? atoi(argv[7]) : 1);
 	if (argc == 6 && strcmp(argv[1], "cable") == 0)
 		run_cable(argv + 2);
+	if (argc == 3 && strcmp(argv[1], "hear") == 0)
+		run_hear(argv[2]);
 	die("usage: netprobe matrix | session | storm MS TARGET... | serve NS tcp|udp ADDRESS PORT [defer] |\n"
-	    "       raw NS SOURCE ADDRESS PORT FLAGS [COUNT] | cable NS DEVICE NS DEVICE");
+	    "       raw NS SOURCE ADDRESS PORT FLAGS [COUNT] | cable NS DEVICE NS DEVICE |\n"
+	    "       hear PATH");
 }

@@ -212,6 +212,8 @@ static void dump_environment(struct text *text, const struct policy *policy, con
 	dump_word(text, policy, "routed", routed_mode_name(e->routed), e->routed_origin);
 	dump_number(
 		text, policy, "max_connections_per_source", e->max_connections_per_source, e->max_connections_origin);
+	if (e->handshake_timeout_origin)
+		dump_number(text, policy, "handshake_timeout", e->handshake_timeout, e->handshake_timeout_origin);
 	dump_number(
 		text, policy, "new_connections_per_second", e->new_connections_per_second, e->new_connections_origin);
 	dump_list(text, policy, "clients", &e->clients);
@@ -481,7 +483,7 @@ static const struct {
 	{"service { tls_port = 6380 } environment e { " EXPECT("") " colour = red }",
 		"text:1: unknown option 'colour': known in environment NAME { }: tls, clients, admins, "
 		"memcached_clients, bind, admin_bind, loopback, admin_tls, max_connections_per_source, "
-		"new_connections_per_second, ipv6_source_prefix, server, log and routed\n"},
+		"new_connections_per_second, ipv6_source_prefix, handshake_timeout, server, log and routed\n"},
 	{"service { tls_port = 6380 } environment e { expect = { from = any to_port = 6380 speaks = tls verdict = "
 	 "allow } }",
 		"text:1: a section is written without '=': write expect { ... }\n"

@@ -32,7 +32,7 @@ static char *shown(const struct report_case *c, const struct renderer *renderer,
 		.color = color,
 		.verbose = c->verbose,
 		.quiet = c->quiet,
-		.lines = c->command && strcmp(c->command, "log") == 0,
+		.lines = c->command && (strcmp(c->command, "log") == 0 || strcmp(c->command, "watch") == 0),
 		.command = c->command};
 
 	c->show(renderer, &style);
@@ -98,7 +98,8 @@ static void check_case(const struct report_case *c)
 	if (!strict_json_good(json))
 		fail_msg("%s: no JSON:\n%s", c->name, json);
 	/* Whoever reads line by line gets an object each. */
-	if (strcmp(c->command ? c->command : "", "log") == 0 && strchr(json, '\n') != json + strlen(json) - 1)
+	if ((strcmp(c->command ? c->command : "", "log") == 0 || strcmp(c->command ? c->command : "", "watch") == 0) &&
+		strchr(json, '\n') != json + strlen(json) - 1)
 		fail_msg("%s: more than one line:\n%s", c->name, json);
 	check_keys(c, json);
 	golden_json = without_version(json);
@@ -992,9 +993,109 @@ static void show_diagnostics_weird(const struct renderer *renderer, const struct
 	renderer->error(style, &err, &diagnostics, NULL);
 }
 
+/* --- watch --- */
+
+#define EVENT_TIME 1767323045678000000u
+
+static void show_event(const struct renderer *renderer, const struct report_style *style, struct report_event report)
+{
+	report.time = EVENT_TIME;
+	renderer->event(style, &report);
+}
+
+static void show_start(const struct renderer *renderer, const struct report_style *style)
+{
+	show_event(renderer, style,
+		(struct report_event){.event = EVENT_START, .environment = "production", .message = "watches"});
+}
+
+static void show_healed(const struct renderer *renderer, const struct report_style *style)
+{
+	show_event(renderer, style,
+		(struct report_event){.event = EVENT_HEALED, .environment = "production", .message = "2 put back"});
+}
+
+static void show_trouble(const struct renderer *renderer, const struct report_style *style)
+{
+	show_event(renderer, style,
+		(struct report_event){.event = EVENT_TROUBLE, .environment = "production", .message = WEIRD});
+}
+
+/* The first change of its kind. */
+static void show_drift(const struct renderer *renderer, const struct report_style *style,
+	void (*mutate)(struct ruleset *), enum change_kind kind, const char *process)
+{
+	struct compiled expected = compile_golden("everything");
+	struct compiled observed = compile_golden("everything");
+	const struct change *change = NULL;
+	struct changeset *changes;
+
+	apply_mutation(&(struct mutation){.mutate = mutate}, observed.ruleset);
+	changes = ruleset_diff(expected.ruleset, observed.ruleset);
+	for (size_t i = 0; i < changes->count && !change; i++)
+		if (changes->changes[i].kind == kind)
+			change = &changes->changes[i];
+	assert_non_null(change);
+	show_event(renderer, style,
+		(struct report_event){.event = EVENT_DRIFT,
+			.environment = "production",
+			.policy = expected.policy,
+			.change = change,
+			.process = process ? 4294967295 : 0,
+			.process_name = process});
+	changeset_free(changes);
+	compiled_done(&observed);
+	compiled_done(&expected);
+}
+
+static void show_drift_add(const struct renderer *renderer, const struct report_style *style)
+{
+	show_drift(renderer, style, mutate_each_kind, CHANGE_ADD, "nft");
+}
+
+static void show_drift_remove(const struct renderer *renderer, const struct report_style *style)
+{
+	show_drift(renderer, style, mutate_weird, CHANGE_REMOVE, WEIRD);
+}
+
+static void show_drift_change(const struct renderer *renderer, const struct report_style *style)
+{
+	show_drift(renderer, style, mutate_each_kind, CHANGE_CHANGE, NULL);
+}
+
+static void show_drift_move(const struct renderer *renderer, const struct report_style *style)
+{
+	show_drift(renderer, style, mutate_rule_moved, CHANGE_MOVE, NULL);
+}
+
+static void show_finding_critical(const struct renderer *renderer, const struct report_style *style)
+{
+	struct findings findings = {0};
+
+	audit_watch(
+		&(struct watch_facts){
+			.policy_path = "p.conf", .heals = true, .fight = true, .rival = "nft (process 12)"},
+		&findings);
+	findings.items[1].evidence = mem_string("tcp dport 6379 " WEIRD);
+	show_event(renderer, style, (struct report_event){.event = EVENT_FINDING, .finding = &findings.items[1]});
+	findings_done(&findings);
+}
+
+static void show_resolved(const struct renderer *renderer, const struct report_style *style)
+{
+	struct findings findings = {0};
+
+	audit_watch(&(struct watch_facts){.policy_path = WEIRD ".conf", .policy_bad = "p.conf:7: " WEIRD}, &findings);
+	show_event(renderer, style, (struct report_event){.event = EVENT_RESOLVED, .finding = &findings.items[0]});
+	findings_done(&findings);
+}
+
 #define CHANGE_KEYS                                                                                                    \
 	"changes changes.0.kind changes.0.object changes.0.expected changes.0.observed changes.0.policy sources "      \
 	"dry_run "
+
+#define EVENT_KEYS                                                                                                     \
+	"time event message kind object expected observed policy id severity outcome subject evidence remedy process "
 
 static const struct report_case cases[] = {
 	{"plan-empty-kernel", "plan", false, false, show_empty_kernel,
@@ -1101,6 +1202,21 @@ static const struct report_case cases[] = {
 	{"log-unreadable", "log", true, false, show_log_unreadable,
 		"reason=\"source\" source=null source_port=null destination=null port=null flags=null length=null "
 		"payload=null interface=null lost=0"},
+	{"watch-start", "watch", false, false, show_start,
+		EVENT_KEYS
+		"event=\"start\" message=\"watches\" time=\"2026-01-02T03:04:05.678Z\" process=null id=null"},
+	{"watch-quiet", "watch", false, true, show_start, EVENT_KEYS},
+	{"watch-healed", "watch", true, true, show_healed, EVENT_KEYS "event=\"healed\""},
+	{"watch-trouble", "watch", false, false, show_trouble, EVENT_KEYS "event=\"trouble\""},
+	{"watch-add", "watch", false, false, show_drift_add,
+		EVENT_KEYS
+		"event=\"drift\" kind=\"add\" observed=null process.pid=4294967295 process.name=\"nft\" message=null"},
+	{"watch-remove", "watch", false, false, show_drift_remove, EVENT_KEYS "kind=\"remove\" expected=null"},
+	{"watch-change", "watch", false, false, show_drift_change, EVENT_KEYS "kind=\"change\" process=null"},
+	{"watch-move", "watch", false, false, show_drift_move, EVENT_KEYS "kind=\"move\""},
+	{"watch-finding", "watch", false, false, show_finding_critical,
+		EVENT_KEYS "id=\"watch.fight\" severity=\"critical\" outcome=\"fail\" subject"},
+	{"watch-resolved", "watch", false, false, show_resolved, EVENT_KEYS "event=\"resolved\" id=\"policy.bad\""},
 	{"error-log", "log", false, false, show_error_place, "error.message error.line=31"},
 	{"audit-good", "audit", false, false, show_audit_good,
 		"conforming=true drift=[] healed=[] dry_run=false findings.0.outcome=\"pass\" findings.0.remedy=null "

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What only a watch can know, since it stays: mistakes in the policy that came later, and who works against it. */
+
+#include "audit_private.h"
+
+enum { CHECK_POLICY, CHECK_FIGHT, CHECK_HANDSHAKE, CHECK_COUNT };
+
+static const struct check checks[CHECK_COUNT] = {
+	[CHECK_POLICY] = {"policy.bad", "policy", SEVERITY_WARNING, "the policy's files can be used",
+		"What is in the files now is no good policy, so the last good one is still the one that is watched. At "
+		"the "
+		"next boot there may be none.",
+		"mend the files; `dflyguard check` lists all mistakes", NULL},
+	[CHECK_FIGHT] = {"watch.fight", "watch", SEVERITY_CRITICAL, "nobody undoes what watch heals",
+		"What was put back was changed again, three times within a minute. Watch does not heal until nobody "
+		"has "
+		"changed the table for ten minutes, or it is told to by a signal or another policy.",
+		"stop whoever changes table inet " TABLE_NAME ", then: systemctl reload dflyguard-watch, or kill -HUP",
+		NULL},
+	[CHECK_HANDSHAKE] = {"watch.handshake", "watch", SEVERITY_INFO, "silent connections are ended",
+		"Connections to a TLS port that say nothing for handshake_timeout seconds hold a place each. Unknown: "
+		"this "
+		"kernel, or these privileges, do not allow to end them.",
+		"a kernel with CONFIG_INET_DIAG_DESTROY, or handshake_timeout = 0", NULL},
+};
+
+const struct check *audit_watch_checks(size_t *ret_count)
+{
+	*ret_count = ARRAY_SIZE(checks);
+	return checks;
+}
+
+static void assess_policy(const struct watch_facts *facts, struct findings *ret)
+{
+	const struct check *check = &checks[CHECK_POLICY];
+
+	if (facts->policy_bad)
+		finding_add(ret, check, OUTCOME_FAIL, facts->policy_path, "the last good policy stays in force: %s",
+			facts->policy_bad);
+	else
+		finding_add(ret, check, OUTCOME_PASS, facts->policy_path, "what is in the files is what is watched");
+}
+
+static void assess_fight(const struct watch_facts *facts, struct findings *ret)
+{
+	static const char subject[] = "table inet " TABLE_NAME;
+	const struct check *check = &checks[CHECK_FIGHT];
+
+	if (!facts->heals)
+		finding_add(ret, check, OUTCOME_NOT_APPLICABLE, subject, "watch was not asked to heal");
+	else if (!facts->fight)
+		finding_add(ret, check, OUTCOME_PASS, subject, "nobody undoes what was healed");
+	else
+		finding_add(ret, check, OUTCOME_FAIL, subject,
+			"what was healed is undone again and again%s%s: healing has stopped",
+			facts->rival ? ", by " : "", facts->rival ? facts->rival : "");
+}
+
+static void assess_handshake(const struct watch_facts *facts, struct findings *ret)
+{
+	static const char subject[] = "connections to TLS ports";
+	const struct check *check = &checks[CHECK_HANDSHAKE];
+
+	if (!facts->handshake)
+		finding_add(ret, check, OUTCOME_NOT_APPLICABLE, subject,
+			"without --heal, without a TLS port, or with handshake_timeout = 0 there is nothing to do");
+	else if (facts->handshake_unknown)
+		finding_add(ret, check, OUTCOME_UNKNOWN, subject, "silent ones cannot be ended: %s",
+			facts->handshake_unknown);
+	else
+		finding_add(ret, check, OUTCOME_PASS, subject, "silent ones are ended");
+}
+
+void audit_watch(const struct watch_facts *facts, struct findings *ret)
+{
+	assess_policy(facts, ret);
+	assess_fight(facts, ret);
+	assess_handshake(facts, ret);
+}
