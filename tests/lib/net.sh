@@ -50,6 +50,13 @@ network() {
 	network_end allowed 10.20.0 2001:db8:20: 24
 	network_end outside 10.66.0 2001:db8:66: 24
 	network_end container 172.17.0 fd00:17: 16
+	# The kernel takes up to a second to notice that both ends are up, and sends nothing to whom it has not met before.
+	for ns in host allowed outside container; do
+		wait_until 5 links_are_up "$ns" || { echo "the links of $ns do not come up" >&2; exit 1; }
+	done
+}
+links_are_up() { # links_are_up NS
+	[ "$(inside "$1" ip -oneline link show up | grep -vc -e ': lo: ' -e ' state UP ')" = 0 ]
 }
 # No waiting until link-local addresses are known to be unique: IPv6 is not forwarded before. And `host` is a router.
 network_settings() { # network_settings NS
