@@ -17,8 +17,11 @@
 
 #include "watch.h"
 
-/* Two looks are at least so far apart, however fast events come. */
-#define DEBOUNCE 0.1
+/* Two looks are at least so far apart, however fast events come: if they are about our table, or about others' alone.
+ * And a look may not take more than a part of the time, however large the table is. */
+#define DEBOUNCE	0.1
+#define DEBOUNCE_OTHERS 1.0
+#define LOOK_SHARE	4.0
 /* After a look that failed; doubled each time. */
 #define PAUSE_FIRST 1.0
 #define PAUSE_MOST  60.0
@@ -33,6 +36,8 @@ struct loop {
 	const char *notify;   /* socket; NULL: nobody wants to know */
 	double watchdog;      /* how often to tell that we live; 0: nobody wants to know */
 	bool dirty;	      /* look */
+	bool urgent;	      /* our table was changed, or it may be */
+	double last_look;     /* its end */
 	double next_question; /* about the generation, and the policy's files */
 	double next_full;
 	double next_alive;
@@ -172,19 +177,26 @@ static int open_kernel(struct watch *watch, struct err *err)
 	return code;
 }
 
+static double later(double a, double b)
+{
+	return a > b ? a : b;
+}
+
 static void look(struct loop *loop)
 {
 	struct watch *watch = &loop->watch;
 	struct err err = {0};
-	double now = now_seconds();
+	double began = now_seconds();
+	double now = began;
 	bool good;
 
-	loop->dirty = false;
+	loop->dirty = loop->urgent = false;
 	if (open_kernel(watch, &err) < 0)
 		watch_trouble(watch, &watch->trouble, &err);
 	good = watch_look(watch, now);
 	now = now_seconds();
-	loop->not_before = now + DEBOUNCE;
+	loop->last_look = now;
+	loop->not_before = now + later(DEBOUNCE, (now - began) * LOOK_SHARE);
 	loop->next_full = now + (double)watch->options->full_every;
 	if (!good) {
 		loop->pause = loop->pause > 0 ? loop->pause * 2 : PAUSE_FIRST;
@@ -269,12 +281,11 @@ static void ask(struct loop *loop, double now)
 	follow(loop, false);
 	if (watch->fight.stopped && watch->drift_count && fight_may_heal(&watch->fight, now))
 		loop->dirty = true;
+	/* Nobody told whose it was; and it is a period since the last time. */
+	if (!watch->nft || nft_generation(watch->nft, &generation, NULL) < 0 || generation != watch->generation)
+		loop->dirty = loop->urgent = true;
 	if (loop->dirty)
 		return;
-	if (!watch->nft || nft_generation(watch->nft, &generation, NULL) < 0 || generation != watch->generation) {
-		loop->dirty = true;
-		return;
-	}
 	watch->asked = (uint64_t)time(NULL);
 	if (now >= loop->next_metrics) {
 		watch_metrics(watch);
@@ -292,11 +303,12 @@ static void hear(struct loop *loop)
 		watch_trouble(watch, &watch->trouble, &err);
 		nft_ear_close(watch->ear);
 		watch->ear = NULL;
-		heard.anything = true;
+		heard = (struct nft_heard){.anything = true};
 	}
 	if (heard.others)
 		watch->culprit = heard.culprit;
 	loop->dirty = loop->dirty || heard.anything;
+	loop->urgent = loop->urgent || heard.others || heard.lost || !watch->ear;
 }
 
 /* False: the end. */
@@ -333,13 +345,19 @@ static double earlier(double a, double b)
 	return a < b ? a : b;
 }
 
+/* When to look, if there is something to look at. */
+static double look_at(const struct loop *loop)
+{
+	return loop->urgent ? loop->not_before : later(loop->not_before, loop->last_look + DEBOUNCE_OTHERS);
+}
+
 static void set_timer(const struct loop *loop)
 {
 	double when = earlier(loop->next_question, loop->next_full);
 	struct itimerspec timer = {0};
 
 	if (loop->dirty)
-		when = earlier(when, loop->not_before);
+		when = earlier(when, look_at(loop));
 	if (loop->watchdog > 0)
 		when = earlier(when, loop->next_alive);
 	if (must_end_silent(&loop->watch))
@@ -389,7 +407,7 @@ static bool step(struct loop *loop)
 		end_silent(loop, now);
 	if (now >= loop->next_full)
 		loop->dirty = true;
-	if (loop->dirty && now >= loop->not_before)
+	if (loop->dirty && now >= look_at(loop))
 		look(loop);
 	if (loop->watchdog > 0 && now >= loop->next_alive) {
 		loop->next_alive = now + loop->watchdog;

@@ -91,9 +91,10 @@ by_events() {
 		nft add element inet dflyguard clients_v4 '{ 192.0.2.0/24 }'
 	within 500 'drift +table inet dflyguard is missing: .*, by nft \(process' nft flush ruleset
 	within 500 'mended .*the kernel.s table is what the policy says' guard --quiet apply
-	within 500 'finding +fail firewall.notrack' \
+	# What is not about our table may wait for a second since the last look.
+	within 1500 'finding +fail firewall.notrack' \
 		nft -f - <<<'table ip raw { chain pre { type filter hook prerouting priority raw; notrack; }; }'
-	within 500 'resolved +fail firewall.notrack' nft delete table ip raw
+	within 1500 'resolved +fail firewall.notrack' nft delete table ip raw
 	end
 	# JSON: an object a line, with the process.
 	"$dflyguard" --policy "$policy_file" --format json watch --events >"$events" &
@@ -257,6 +258,55 @@ lost_events() {
 	mended
 }
 t "events that are lost mean: look" lost_events
+
+# Reading under contention listens for a while; who watches without --events must not go on with that.
+listeners() { awk '$2 == 12 && $4 != "00000000"' /proc/net/netlink | wc -l; }
+contention() {
+	# Long enough that no reading comes through undisturbed.
+	environment "tls = required clients = { $(for ((i = 0; i < 20000; i++)); do printf '"10.%d.%d.1", ' $((i / 250)) $((i % 250)); done) }"
+	guard --quiet apply
+	begin
+	local storms=() table deadline=$((SECONDS + 15)) seen=0
+	for table in mine yours; do
+		(while :; do nft "add table inet $table; delete table inet $table"; done) &
+		storms+=($!)
+	done
+	while [ "$seen" = 0 ] && [ $SECONDS -lt $deadline ]; do seen=$(listeners); done
+	kill "${storms[@]}"
+	wait "${storms[@]}" 2>/dev/null
+	[ "$seen" -gt 0 ] || wrong "no reading was disturbed"
+	wait_until 4 eval '[ "$(listeners)" = 0 ]' || wrong "after the storm somebody listens on"
+	within 2000 'drift +chain judge rule 1' nft insert rule inet dflyguard judge accept
+	end
+	mended
+}
+t "nothing listens on after contention" contention
+
+journal() {
+	mkdir -p /run/systemd/journal
+	start "$work/journal" "$netprobe" hear /run/systemd/journal/socket
+	begin --journal --events
+	nft insert rule inet dflyguard judge accept
+	told 2 'drift '
+	told 2 '^DFLYGUARD_PROCESS_PID=[0-9]+$' "$work/journal"
+	expect_text "$work/journal" '^MESSAGE=start  environment test' '^MESSAGE=drift  chain judge rule 1 should not be there: observed accept, by nft' \
+		'^PRIORITY=2$' '^MESSAGE_ID=[0-9a-f]{32}$' '^SYSLOG_IDENTIFIER=dflyguard$' '^DFLYGUARD_EVENT=drift$' '^DFLYGUARD_ENVIRONMENT=test$' \
+		'^DFLYGUARD_OBJECT=chain judge rule 1$' '^DFLYGUARD_OBSERVED=accept$' '^DFLYGUARD_POLICY=/.*policy.conf:[0-9]+$' '^DFLYGUARD_PROCESS=nft$'
+	expect_no_text "$work/journal" EXPECTED
+	end
+	# Where stderr is the journal nobody need ask; and what is there once is not written twice.
+	: >"$work/stream"
+	: >"$work/journal"
+	JOURNAL_STREAM=$(stat -c %d:%i "$work/stream") "$dflyguard" --policy "$policy_file" watch >>"$work/stream" 2>&1 &
+	watcher=$!
+	told 5 '^DFLYGUARD_EVENT=start$' "$work/journal"
+	kill "$watcher"
+	wait "$watcher" || wrong "exit status $?"
+	expect_same "stdout" /dev/null "$work/stream"
+	kill "$started"
+	mended
+}
+t "the journal gets records with fields" journal
 
 # The text format 0.0.4: names, labels, numbers; HELP and TYPE before each metric, whose lines stand together.
 valid_metrics() { # valid_metrics FILE

@@ -163,6 +163,9 @@ static void test_follow(void **state)
 	assert_string_equal(follow.environment->name, "e");
 	settle(&follow);
 	assert_int_equal(follow_look(&follow, 6, false), FOLLOW_SAME);
+	/* Read again after ten seconds, and the same mistake. */
+	assert_int_equal(follow_look(&follow, 26, false), FOLLOW_SAME);
+	assert_true(follow.read_at == 26);
 	remove_file("p.conf");
 	follow_look(&follow, 7, false);
 	assert_int_equal(follow_look(&follow, 7, false), FOLLOW_BAD);
