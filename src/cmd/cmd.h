@@ -96,6 +96,9 @@ struct report_style output_style(const struct options *options);
 /* The policy and the environment that the options ask for. True on success: the caller frees *ret_policy. False: the
  * error is reported. */
 bool load_policy(const struct options *options, struct policy **ret_policy, const struct environment **ret_environment);
+/* ---- expectations.c: 0, or -EINVAL with the first that is not met in `err`, at its place. ---- */
+int check_expectations(const struct policy *policy, const struct environment *environment,
+	const struct ruleset *ruleset, struct err *err);
 /* True where the policy is what it expects of itself in this environment; else the error is reported. */
 bool meets_expectations(const struct options *options, const struct policy *policy,
 	const struct environment *environment, const struct ruleset *ruleset);

@@ -26,28 +26,10 @@ static void try_expectations(const struct policy *policy, const struct environme
 bool meets_expectations(const struct options *options, const struct policy *policy,
 	const struct environment *environment, const struct ruleset *ruleset)
 {
-	struct proofs proofs = {0};
 	struct err err = {0};
-	size_t unmet = 0;
 
-	ruleset_expect(policy, environment, ruleset, &proofs);
-	for (size_t i = 0; i < proofs.count; i++) {
-		_cleanup_text_ struct text text = {0};
-
-		if (proofs.items[i].met || unmet++)
-			continue;
-		proof_text(policy, &proofs.items[i], &text);
-		err_set_at(&err, EINVAL, ERR_POLICY, policy_place(policy, proofs.items[i].expectation->origin), "%s",
-			text_string(&text));
-	}
-	free(proofs.items);
-	if (!unmet)
+	if (check_expectations(policy, environment, ruleset, &err) == 0)
 		return true;
-	if (unmet > 1)
-		err_hint(&err, "`dflyguard check` shows all %zu expectations that are not met; nothing was changed",
-			unmet);
-	else
-		err_hint(&err, "change the policy or the expectation; nothing was changed");
 	fail(options, &err, NULL);
 	return false;
 }

@@ -90,19 +90,29 @@ static char *why_bad(const struct err *err, const struct diagnostics *diagnostic
 	}
 	if (diagnostics->count + diagnostics->suppressed > count)
 		text_printf(&text, "; and %zu more", diagnostics->count + diagnostics->suppressed - count);
+	if (!count && err->file[0] && err->line)
+		text_printf(&text, "%s:%u: ", err->file, err->line);
 	if (!count)
 		text_append(&text, err->message);
 	return text_take(&text);
 }
 
-static void take(struct follow *follow, struct policy *policy, const struct environment *environment)
+/* As apply: what does not meet its own expectations is not put in force. */
+static int take(struct follow *follow, struct policy *policy, const struct environment *environment, struct err *err)
 {
+	struct ruleset *expected = ruleset_compile(policy, environment, (uint64_t)time(NULL));
+
+	if (policy->expectation_count && check_expectations(policy, environment, expected, err) < 0) {
+		ruleset_free(expected);
+		return -EINVAL;
+	}
 	ruleset_free(follow->expected);
 	policy_free(follow->policy);
 	follow->policy = policy;
 	follow->environment = environment;
-	follow->expected = ruleset_compile(policy, environment, (uint64_t)time(NULL));
-	follow->fingerprint = ruleset_fingerprint(follow->expected);
+	follow->expected = expected;
+	follow->fingerprint = ruleset_fingerprint(expected);
+	return 0;
 }
 
 /* 0: taken. Else a negative errno value, with `err` and `diagnostics`. */
@@ -120,12 +130,10 @@ static int read_files(struct follow *follow, double now, struct err *err, struct
 		return r;
 	environment = policy_environment(policy, follow->environment_name, err);
 	mark_files(follow, policy, began);
-	if (!environment) {
-		policy_free(policy);
-		return -EINVAL;
-	}
-	take(follow, policy, environment);
-	return 0;
+	if (environment && take(follow, policy, environment, err) == 0)
+		return 0;
+	policy_free(policy);
+	return -EINVAL;
 }
 
 bool follow_begin(struct follow *follow, const struct options *options, double now)

@@ -226,6 +226,7 @@ static void follow(struct loop *loop, bool forced)
 		break;
 	case FOLLOW_ANOTHER:
 		fight_forgive(&watch->fight);
+		watch->undone = 0;
 		watch_say(watch, EVENT_POLICY, "%s is another policy now%s", path,
 			watch->options->heal ? ", and is applied"
 					     : ": the differences are what `dflyguard apply` would do");
@@ -281,6 +282,8 @@ static void ask(struct loop *loop, double now)
 	follow(loop, false);
 	if (watch->fight.stopped && watch->drift_count && fight_may_heal(&watch->fight, now))
 		loop->dirty = true;
+	if (watch->waiting && !watch_holds_back(watch))
+		loop->dirty = true;
 	/* Nobody told whose it was; and it is a period since the last time. */
 	if (!watch->nft || nft_generation(watch->nft, &generation, NULL) < 0 || generation != watch->generation)
 		loop->dirty = loop->urgent = true;
@@ -324,6 +327,7 @@ static bool obey_signals(struct loop *loop)
 		notify(loop, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\n",
 			(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
 		fight_forgive(&loop->watch.fight);
+		loop->watch.undone = 0;
 		free_pointer(&loop->watch.handshake);
 		loop->watch.handshake = NULL;
 		follow(loop, true);

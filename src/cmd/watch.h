@@ -118,7 +118,10 @@ struct watch {
 	char *metrics_trouble;	    /* the same for --metrics */
 	struct nft_culprit culprit; /* who changed our table since the last look; process 0: nobody told */
 	struct nft_culprit rival;   /* who undid what we healed */
-	char *handshake;	    /* why silent connections cannot be ended; NULL: they can, or need not */
+	/* Fingerprints; 0 = none. */
+	uint64_t waiting; /* of the policy that waits to be confirmed */
+	uint64_t undone;  /* of the one that was undone since nobody confirmed it: not to be put in force by us */
+	char *handshake;  /* why silent connections cannot be ended; NULL: they can, or need not */
 	uint64_t heals;
 	uint64_t silent;	/* connections that were ended, */
 	uint64_t silent_untold; /* and those that are still to be told of */
@@ -131,6 +134,9 @@ struct watch {
 
 /* Reads all, tells what is new, heals. False: something could not be done (and is told): try again later. */
 bool watch_look(struct watch *watch, double now);
+/* Whether somebody tries a policy (apply --confirm), or it was undone: then nothing is healed. Tells when that begins.
+ */
+bool watch_holds_back(struct watch *watch);
 /* Whether silent connections are to be ended. */
 bool watch_ends_silent(const struct watch *watch);
 /* Writes --metrics, where it was asked for. */

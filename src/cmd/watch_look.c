@@ -11,6 +11,8 @@
 
 /* Differences that are told one by one; a whole table that is gone is one. */
 #define DRIFT_TOLD 20
+/* How long one waits for another dflyguard that changes the table; then it is tried again. */
+#define LOCK_SECONDS 2
 
 /* --- differences, as numbers that can be kept --- */
 
@@ -128,6 +130,44 @@ static void tell_missing(
 
 /* --- healing --- */
 
+bool watch_holds_back(struct watch *watch)
+{
+	_cleanup_(state_done) struct state state = state_open();
+	struct kept_policy kept = {0};
+
+	if (state_read(&state, STATE_PENDING, true, &kept, NULL) == 0) {
+		if (!watch->waiting)
+			watch_say(watch, EVENT_POLICY,
+				"a policy waits for `dflyguard confirm`: nothing is put back until then");
+		watch->waiting = kept.fingerprint;
+	} else if (watch->waiting) {
+		if (state_read(&state, STATE_CURRENT, true, &kept, NULL) < 0 || kept.fingerprint != watch->waiting)
+			watch->undone = watch->waiting;
+		if (watch->undone == watch->follow.fingerprint)
+			watch_say(watch, EVENT_POLICY,
+				"%s was undone, since nobody confirmed it: it is not put in force until it changes, or "
+				"SIGHUP",
+				watch->follow.path);
+		watch->waiting = 0;
+	}
+	kept_done(&kept);
+	return watch->waiting || (watch->undone && watch->undone == watch->follow.fingerprint);
+}
+
+/* So that a boot, and a rollback, lead to it. What cannot be remembered is in force all the same. */
+static void keep(const struct watch *watch, const struct state *state)
+{
+	const struct follow *follow = &watch->follow;
+	struct kept_policy kept;
+
+	if (state->lock < 0)
+		return;
+	kept = kept_from_policy(
+		follow->policy, follow->environment, follow->fingerprint, policy_digest(follow->policy));
+	state_keep(state, &kept, NULL);
+	kept_done(&kept);
+}
+
 static int run(struct watch *watch, struct reconcile *r, struct err *err)
 {
 	int code;
@@ -141,13 +181,24 @@ static int run(struct watch *watch, struct reconcile *r, struct err *err)
 /* 0, also where there was nothing left to do; or a negative errno value with `err`. */
 static int heal(struct watch *watch, double now, struct err *err)
 {
+	_cleanup_(state_done) struct state state = state_open();
 	struct progress silent = {0};
+	int locked = state_lock(&state, LOCK_SECONDS, err);
+
+	if (locked == -EAGAIN)
+		return locked;
+	/* Where nothing can be remembered it is healed all the same. */
+	*err = (struct err){0};
+	/* Under the lock nobody begins to try one. */
+	if (watch_holds_back(watch))
+		return 0;
 	struct ruleset *expected =
 		ruleset_compile(watch->follow.policy, watch->follow.environment, (uint64_t)time(NULL));
 	struct reconcile r = {.expected = expected, .policy = watch->follow.policy, .write = true, .progress = &silent};
 	int code = run(watch, &r, err);
 
 	if (code == 0) {
+		keep(watch, &state);
 		if (!r.applied) {
 			watch_say(watch, EVENT_MENDED, "somebody else put it back first, another watch it may be");
 		} else {
@@ -243,6 +294,8 @@ static int look(struct watch *watch, double now, struct reconcile *r, struct err
 	if (!first)
 		note_fresh(watch, fresh, now);
 	if (!watch->options->heal || !r->changes->count || !fight_may_heal(&watch->fight, now))
+		return 0;
+	if (watch_holds_back(watch))
 		return 0;
 	/* Whatever comes of it must be looked at. */
 	watch->generation = 0;

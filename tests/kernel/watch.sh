@@ -231,6 +231,35 @@ follows() {
 }
 t "it follows the policy's files; a bad policy is told, and the last good one stays" follows
 
+confirms() {
+	mended
+	begin --heal
+	environment 'tls = required clients = {"10.20.0.0/24", "10.33.0.0/24"}'
+	mv "$policy_file" "$work/trial.conf"
+	cp "$work/good.conf" "$policy_file"
+	expect_exit 0 "$dflyguard" --policy "$work/trial.conf" apply --confirm 4
+	told 3 'policy +a policy waits for .dflyguard confirm.: nothing is put back until then'
+	expect_text <(nft list set inet dflyguard clients_v4) '10.33.0.0/24'
+	# Confirmed: what is watched is the file, so it goes back to that.
+	expect_exit 0 "$dflyguard" --policy "$work/trial.conf" confirm
+	told 4 'healed '
+	expect_exit 0 guard plan
+	# Not confirmed: undone; and then the file has it, which does not bring it back.
+	expect_exit 0 "$dflyguard" --policy "$work/trial.conf" apply --confirm 3
+	told 3 'waits for'
+	cp "$work/trial.conf" "$policy_file"
+	told 8 'policy +.*policy.conf was undone, since nobody confirmed it: it is not put in force'
+	expect_no_text <(nft list set inet dflyguard clients_v4) '10.33.0.0/24'
+	kill -HUP "$watcher"
+	wait_until 3 guard plan || wrong "after SIGHUP it is not in force"
+	expect_text <(nft list set inet dflyguard clients_v4) '10.33.0.0/24'
+	# What watch put in force is what is remembered.
+	expect_text "$STATE_DIRECTORY/current" '10.33.0.0/24'
+	end
+	mended
+}
+t "what waits to be confirmed is let alone, and what was undone stays so" confirms
+
 lost_events() {
 	begin --events --period 3600
 	kill -STOP "$watcher"

@@ -170,6 +170,13 @@ static void test_follow(void **state)
 	follow_look(&follow, 7, false);
 	assert_int_equal(follow_look(&follow, 7, false), FOLLOW_BAD);
 	assert_non_null(strstr(follow.bad, "No such file"));
+	/* It does not meet what it expects of itself. */
+	write_file("p.conf",
+		GOOD("\"10.9.0.0/16\"") "expect { from = \"10.8.0.1\" to_port = 6379 speaks = plaintext verdict = "
+					"allow }\n");
+	assert_int_equal(follow_look(&follow, 8, true), FOLLOW_BAD);
+	assert_non_null(strstr(follow.bad, "p.conf:3: expected verdict = allow"));
+	assert_true(follow.fingerprint == first);
 	/* The environment that is watched is gone. */
 	write_file("p.conf", "environment other { tls = off clients = {} }\n");
 	assert_int_equal(follow_look(&follow, 8, true), FOLLOW_BAD);
