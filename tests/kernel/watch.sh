@@ -205,19 +205,14 @@ follows() {
 	told 4 'drift +chain judge rule 1'
 	wait_until 4 eval '! nft list chain inet dflyguard judge | grep -q "^		accept"' || wrong "not healed under a bad policy"
 	expect_text <(nft list set inet dflyguard clients_v4) '10.31.0.0/24'
-	# Mended, with a file that is included: which is followed as well, also when it goes and comes back.
+	# Mended, with a file that is included: which is followed as well.
 	echo 'network n { sources = {"10.40.0.0/24"} }' >"$work/parts/n.conf"
 	{ echo 'include("parts/n.conf")'; sed 's/clients = .*/clients = {n}/' "$work/good.conf"; } >"$policy_file.new"
 	mv "$policy_file.new" "$policy_file"
 	told 4 'resolved +fail policy.bad'
 	wait_until 4 guard plan || wrong "the mended policy is not in force"
-	: >"$events.before"
 	echo 'network n { sources = {"10.41.0.0/24"} }' >"$work/parts/n.conf"
 	wait_until 5 eval 'nft list set inet dflyguard clients_v4 | grep -q 10.41.0.0/24' || wrong "an included file is not followed"
-	mv "$work/parts/n.conf" "$work/parts/away"
-	told 5 'finding +fail policy.bad: .*n.conf'
-	mv "$work/parts/away" "$work/parts/n.conf"
-	wait_until 5 eval '[ "$(grep -c "resolved .*policy.bad" "$events")" = 2 ]' || wrong "a file that came back is not followed"
 	expect_exit 0 guard plan
 	end
 	# Without --heal it is told, not applied.

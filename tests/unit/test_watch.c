@@ -192,10 +192,21 @@ static void test_follow(void **state)
 	assert_null(follow.bad);
 	assert_true(follow.fingerprint == first);
 	settle(&follow);
-	/* And that file is followed now: its permissions, too. */
+	/* And that file is followed now. */
 	write_file("more.conf", "environment e { tls = off clients = {\"10.3.0.0/16\"} }\n");
 	follow_look(&follow, 20, false);
 	assert_int_equal(follow_look(&follow, 20, false), FOLLOW_ANOTHER);
+	/* Also when it goes, and comes back. */
+	first = follow.fingerprint;
+	settle(&follow);
+	remove_file("more.conf");
+	follow_look(&follow, 21, false);
+	assert_int_equal(follow_look(&follow, 21, false), FOLLOW_BAD);
+	assert_non_null(strstr(follow.bad, "more.conf"));
+	write_file("more.conf", "environment e { tls = off clients = {\"10.3.0.0/16\"} }\n");
+	follow_look(&follow, 22, false);
+	assert_int_equal(follow_look(&follow, 22, false), FOLLOW_READ);
+	assert_true(follow.fingerprint == first);
 	follow_done(&follow);
 	remove_file("p.conf");
 	remove_file("more.conf");
