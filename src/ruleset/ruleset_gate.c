@@ -6,13 +6,16 @@
  *
  * The gate. A connection is judged by the first bytes that its client sends, once:
  *
- *   a SYN                   may carry no data. The first one: LABEL_JUDGE. Connection tracking also calls a connection
- * new that it picks up in the middle, and that one was judged, or is older than the table. the server's SYN-ACK
- * acknowledges the number of the client's first byte: into set unjudged, and LABEL_ANSWERED. The client's own packets
- * do not tell it: whoever writes them by hand could name another. data at that number     a ClientHello: LABEL_CLEARED.
- * Anything else: LABEL_REFUSED, and the segment becomes the reset that the server sees; what the client sends next is
- * answered with one. data at another number  came before the first byte (a lost or late segment; some ClientHellos fill
- * two), or pretends to: dropped, its retransmission finds the connection cleared or refused
+ * - A SYN may carry no data. The first one: LABEL_JUDGE. (Connection tracking also calls a connection new that it picks
+ *   up in the middle, and that one was judged, or is older than the table.)
+ * - The server's SYN-ACK acknowledges the number of the client's first byte: into set unjudged, and LABEL_ANSWERED. The
+ *   client's own packets do not tell it: whoever writes them by hand could name another.
+ * - Data at that number: a ClientHello gets LABEL_CLEARED. Anything else gets LABEL_REFUSED: the segment becomes the
+ *   reset that the server sees, and what the client sends next is answered with one.
+ * - Data at another number came before the first byte (a lost or late segment; some ClientHellos fill two), or pretends
+ *   to: dropped, its retransmission finds the connection cleared or refused.
+ * - A SYN of a connection that was judged begins another one, which connection tracking takes for the same: dropped,
+ *   until the old one is forgotten.
  *
  * Where the set was full, the first data that comes is judged. Where connection tracking forgot the connection, the set
  * still knows that it has said nothing yet.
@@ -168,6 +171,8 @@ static void add_gate_entry(struct compiler *c, uint32_t origin)
 
 	rule = add_rule(chain, origin, "it began with a ClientHello");
 	add_label_test(c, rule, LABEL_CLEARED);
+	add_tcp(rule);
+	add_test(rule, SELECT_TCP_FLAGS, TEST_NO_BIT, TCP_SYN);
 	add_verdict(rule, VERDICT_RETURN, NULL);
 
 	rule = add_rule(chain, origin, "resets harm nobody, and one of them may be ours");
@@ -175,15 +180,15 @@ static void add_gate_entry(struct compiler *c, uint32_t origin)
 	add_test(rule, SELECT_TCP_FLAGS, TEST_ANY_BIT, TCP_RST);
 	add_verdict(rule, VERDICT_GOTO, "gate_end");
 
-	rule = add_rule(chain, origin, "refused before: now the client gets its reset");
-	add_label_test(c, rule, LABEL_REFUSED);
-	add_tcp(rule);
-	rule_add_term(rule, &(struct term){.kind = TERM_REJECT_RESET}, NULL);
-
 	rule = add_rule(chain, origin, NULL);
 	add_tcp(rule);
 	add_test(rule, SELECT_TCP_FLAGS, TEST_ANY_BIT, TCP_SYN);
 	add_verdict(rule, VERDICT_GOTO, "gate_begin");
+
+	rule = add_rule(chain, origin, "refused before: now the client gets its reset");
+	add_label_test(c, rule, LABEL_REFUSED);
+	add_tcp(rule);
+	rule_add_term(rule, &(struct term){.kind = TERM_REJECT_RESET}, NULL);
 
 	rule = add_rule(chain, origin, NULL);
 	add_label_test(c, rule, LABEL_JUDGE);
@@ -201,6 +206,15 @@ static void add_gate_begin(struct compiler *c, uint32_t origin)
 	rule = add_rule(chain, origin, "data on a SYN (TCP fast open)");
 	add_test(rule, SELECT_FIRST_BYTE, TEST_AT_LEAST, 0);
 	add_verdict(rule, VERDICT_GOTO, "refuse_fast_open");
+
+	/* Labels cannot be taken away. So it waits until connection tracking forgets the connection of before, which
+	 * the server reset: 10 seconds (nf_conntrack_tcp_timeout_close). Its client tries again by itself. */
+	rule = add_rule(chain, origin, "judged already: another connection, from the same port");
+	add_label_test(c, rule, LABEL_CLEARED);
+	add_verdict(rule, VERDICT_DROP, NULL);
+	rule = add_rule(chain, origin, "the same, where it was refused");
+	add_label_test(c, rule, LABEL_REFUSED);
+	add_verdict(rule, VERDICT_DROP, NULL);
 
 	rule = add_rule(chain, origin, "not the first: its answer was lost");
 	add_test(rule, SELECT_CT_STATE, TEST_NO_BIT, CT_STATE_NEW);

@@ -158,4 +158,40 @@ ends() {
 	wait_until 3 unjudged_are 4 || wrong "only the silent ones should stay written down, $(unjudged) are"
 }
 t "who ends, says TLS or is refused is not kept among the silent ones" ends
+
+# --------------------------------------------------------------------------------------------- the same port again ---
+# Connection tracking keeps a connection that the server reset for ten seconds, with what was found out about it, and
+# takes a SYN from the same port for the same connection.
+from_port() { # from_port LOCAL-PORT: what is read goes to port 9999, what comes back to $work/again
+	timeout 30 nsenter --net=/run/netns/allowed nc -N -s 10.20.0.10 -p "$1" 10.20.0.5 9999 >"$work/again" 2>"$work/again.err"
+}
+refused_more() { [ "$(counted refused_plaintext)" -gt "$1" ]; }
+heard_more() { [ "$(heard host 9999)" -gt "$1" ]; }
+echo 4 >/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close # need not be waited for so long
+again() { # again LOCAL-PORT FIRST: the server resets a connection that said FIRST; then the same port says plaintext, and TLS
+	local before client refused
+	before=$(heard host 9999)
+	refused=$(counted refused_plaintext)
+	{ printf "$2"; exec sleep 30; } | from_port "$1" &
+	client=$!
+	if [[ $2 = *x16* ]]; then
+		wait_until 5 heard_more "$before" || wrong "the server heard no TLS"
+		inside host ss -K "sport = :9999 and dport = :$1" >/dev/null
+	else
+		wait_until 5 refused_more "$refused" || wrong "plaintext was not refused"
+	fi
+	wait_until 5 eval "! inside allowed ss -Htn 'sport = :$1' | grep -q ." || wrong "the first connection still stands"
+	conntrack -L -p tcp --orig-port-src "$1" 2>/dev/null | grep -q CLOSE || wrong "connection tracking has forgotten it already"
+	before=$(plaintext_heard)
+	printf 'PING\r\n' | from_port "$1"
+	expect_equal "plaintexts that the server heard" "$before" "$(plaintext_heard)"
+	expect_same "what it answered" /dev/null "$work/again"
+	kill "$client" 2>/dev/null
+	# Nor is who says TLS now refused for what was said then: the SYN comes again when connection tracking has forgotten.
+	before=$(heard host 9999)
+	printf '\x16\x03\x03\x00\x57\x01\x00\x00\x53\x03\x03' | from_port "$1"
+	heard_more "$before" || wrong "the server heard no TLS from the port that was refused: $(cat "$work/again.err")"
+}
+t "plaintext from a port whose TLS the server reset" again 5001 '\x16\x03\x03\x00\x57\x01\x00\x00\x53\x03\x03'
+t "TLS from a port that was refused before" again 5002 'PING\r\nPING\r\n'
 finish
