@@ -8,21 +8,12 @@
  * this network namespace.
  */
 
-#include <dirent.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "audit.h"
 #include "foreign_replay.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
+#include "replay.h"
 
 static void check_fact(const struct foreign_fact *fact)
 {
@@ -134,49 +125,10 @@ static int make_record(const char *path)
 	return r < 0;
 }
 
-static int replay(const char *path)
-{
-	_cleanup_file_ FILE *stream = fopen(path, "re");
-	_cleanup_text_ struct text text = {0};
-	int byte;
-
-	if (!stream) {
-		perror(path);
-		return 1;
-	}
-	while ((byte = getc(stream)) != EOF)
-		text_append_char(&text, (char)byte);
-	return LLVMFuzzerTestOneInput((const uint8_t *)text_string(&text), text.length);
-}
-
-static int replay_all(const char *path)
-{
-	struct dirent **entries;
-	int count = scandir(path, &entries, NULL, alphasort);
-	int result = 0;
-
-	if (count < 0)
-		return replay(path);
-	for (int i = 0; i < count; i++) {
-		_cleanup_free_ char *inner = mem_format("%s/%s", path, entries[i]->d_name);
-		struct stat status;
-
-		if (stat(inner, &status) == 0 && S_ISREG(status.st_mode))
-			result |= replay(inner);
-		free(entries[i]);
-	}
-	free(entries);
-	return result;
-}
-
 int main(int count, char **arguments)
 {
-	int result = 0;
-
 	if (count == 3 && strcmp(arguments[1], "--record") == 0)
 		return make_record(arguments[2]);
-	for (int i = 1; i < count; i++)
-		result |= replay_all(arguments[i]);
-	return result;
+	return replay_main(count, arguments);
 }
 #endif
