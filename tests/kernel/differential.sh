@@ -20,6 +20,12 @@ if network_elsewhere; then
 	more_addresses elsewhere 10.77.0 2001:db8:77: 24 10 29
 	kind=("$(ip -d link show up0 | grep -oE '^ +(vlan|tun) ' | tr -d ' ')")
 fi
+# A port that was used before is taken for the old connection as long as connection tracking remembers that: not for long
+# here, and from many ports.
+echo 1 >/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close
+for ns in host allowed outside container; do
+	inside "$ns" sh -c 'echo 20000 64999 >/proc/sys/net/ipv4/ip_local_port_range'
+done
 connections=2200
 [ -z "${DFLYGUARD_TEST_LONG:-}" ] || connections=40000
 
