@@ -27,7 +27,7 @@ for ns in host allowed outside container; do
 	inside "$ns" sh -c 'echo 20000 64999 >/proc/sys/net/ipv4/ip_local_port_range'
 done
 connections=2200
-[ -z "${DFLYGUARD_TEST_LONG:-}" ] || connections=40000
+[ -z "${DFLYGUARD_TEST_LONG:-}" ] || connections=20000
 
 agreement() {
 	"$differential" "$dflyguard" "$work" "$connections" "${kind[@]}" >"$work/differential" 2>&1 ||
