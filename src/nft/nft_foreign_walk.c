@@ -668,6 +668,19 @@ static void read_target(struct evaluation *e, const struct expression *x, unsign
 	}
 }
 
+/* Several ports: which one is not known. */
+static void limit_to_one_port(
+	struct evaluation *e, const struct expression *x, unsigned int last_port, struct effect *effect)
+{
+	struct effect last = {0};
+
+	if (!x->table[last_port])
+		return;
+	read_target(e, x, 0, last_port, &last);
+	if (last.to_port != effect->to_port)
+		effect->to_port = 0;
+}
+
 static enum known run_nat(struct evaluation *e, const struct expression *x)
 {
 	struct effect effect = {.kind = FOREIGN_NAT};
@@ -681,14 +694,7 @@ static enum known run_nat(struct evaluation *e, const struct expression *x)
 		return KNOWN_NO;
 	if (type == NFT_NAT_DNAT) {
 		read_target(e, x, NFTA_NAT_REG_ADDR_MIN, NFTA_NAT_REG_PROTO_MIN, &effect);
-		/* Several ports: which one is not known. */
-		if (x->table[NFTA_NAT_REG_PROTO_MAX]) {
-			struct effect last = {0};
-
-			read_target(e, x, 0, NFTA_NAT_REG_PROTO_MAX, &last);
-			if (last.to_port != effect.to_port)
-				effect.to_port = 0;
-		}
+		limit_to_one_port(e, x, NFTA_NAT_REG_PROTO_MAX, &effect);
 		evaluation_effect(e, &effect);
 	}
 	act_verdict(e, NF_ACCEPT, NULL);
@@ -700,13 +706,7 @@ static enum known run_redirect(struct evaluation *e, const struct expression *x)
 	struct effect effect = {.kind = FOREIGN_NAT};
 
 	read_target(e, x, 0, NFTA_REDIR_REG_PROTO_MIN, &effect);
-	if (x->table[NFTA_REDIR_REG_PROTO_MAX]) {
-		struct effect last = {0};
-
-		read_target(e, x, 0, NFTA_REDIR_REG_PROTO_MAX, &last);
-		if (last.to_port != effect.to_port)
-			effect.to_port = 0;
-	}
+	limit_to_one_port(e, x, NFTA_REDIR_REG_PROTO_MAX, &effect);
 	evaluation_effect(e, &effect);
 	act_verdict(e, NF_ACCEPT, NULL);
 	return KNOWN_YES;
