@@ -78,6 +78,10 @@ t "other translations are none of ours" none 'table ip mine {
 		chain pre { type nat hook prerouting priority -100; tcp dport 8080 dnat to 172.17.0.9:80; udp dport 6379 dnat to 10.0.0.1; tcp dport 6379 iif lo redirect to :1; }
 		chain post { type nat hook postrouting priority 100; masquerade; }
 		chain out { type nat hook output priority -100; tcp dport 6379 redirect to :6380; }; }'
+t "a redirect to several ports" found 0 'table ip mine { chain pre { type nat hook prerouting priority -100; tcp dport 7000 redirect to :6000-7001; }; }' \
+	'unknown +info +firewall.foreign_nat .*translates port 7000 to a port that cannot be told'
+t "dnat to several ports" found 0 'table ip mine { chain pre { type nat hook prerouting priority -100; tcp dport 7000 dnat to 172.17.0.2:6000-7001; }; }' \
+	'unknown +info +firewall.foreign_nat .*translates port 7000 to a port that cannot be told'
 t "a dormant table does nothing" none 'table ip mine { flags dormant; chain pre { type nat hook prerouting priority -100; tcp dport 7000 redirect to :6379; }; }'
 
 # --- tracking, fwd ---
