@@ -35,7 +35,7 @@ else
 quiet =
 endif
 
-ROOMS := base policy ruleset nft audit report cmd
+ROOMS := base policy ruleset nft bindguard probe audit report cmd
 SOURCES := $(filter-out src/cmd/main.c,$(foreach room,$(ROOMS),$(wildcard src/$(room)/*.c)))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 MAIN := $(BUILD)/cmd/main.o
