@@ -20,7 +20,7 @@ comma := ,
 SANITIZER := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 PACKAGES := libnftnl libmnl libconfuse
 # Loaded by the commands that need them (dlopen): headers only.
-LOADED := libnetfilter_log
+LOADED := libnetfilter_log libbpf
 PKG_CONFIG ?= pkg-config
 
 # Recursive (=): asked only when something is compiled, after set-up has installed pkg-config and the libraries.
@@ -36,7 +36,7 @@ quiet =
 endif
 
 ROOMS := base policy ruleset nft bindguard probe audit report cmd
-SOURCES := $(filter-out src/cmd/main.c,$(foreach room,$(ROOMS),$(wildcard src/$(room)/*.c)))
+SOURCES := $(filter-out src/cmd/main.c %.bpf.c,$(foreach room,$(ROOMS),$(wildcard src/$(room)/*.c)))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 MAIN := $(BUILD)/cmd/main.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
@@ -60,6 +60,15 @@ setup-test:
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The bind guard's programs run in the kernel: clang is the compiler that makes those. The object is then part of ours.
+CLANG ?= clang
+BPF_FLAGS = -O2 -g -Wall -Wextra $(if $(WERROR),-Werror) -fdebug-compilation-dir=. $(addprefix -I/usr/include/,$(shell $(CC) -print-multiarch))
+$(BUILD)/bindguard/bindguard.bpf.o: src/bindguard/bindguard.bpf.c src/bindguard/bindguard_maps.h
+	@mkdir -p $(@D)
+	$(call quiet,BPF,$<)$(CLANG) -target bpf $(BPF_FLAGS) -c -o $@ $<
+$(BUILD)/bindguard/bindguard_object.o: $(BUILD)/bindguard/bindguard.bpf.o
+$(BUILD)/bindguard/bindguard_object.o: override CFLAGS += -DBINDGUARD_OBJECT='"$(BUILD)/bindguard/bindguard.bpf.o"'
 
 $(BUILD)/libdflyguard.a: $(OBJECTS)
 	$(call quiet,AR,$@)rm -f $@ && ar rcsD $@ $(OBJECTS)

@@ -6,6 +6,7 @@
  * them could not be had. It reads nothing itself, never prints, and never calls good what it does not know.
  */
 
+#include "bindguard.h"
 #include "foreign.h"
 #include "policy.h"
 #include "ruleset.h"
@@ -29,6 +30,11 @@ struct audit_facts {
 	const char *drift_unknown;     /* and why */
 	const struct foreign *foreign; /* NULL: other tables could not be read */
 	const char *foreign_unknown;   /* and why */
+	/* The bind guard: what is in force, and what differs from what environment->bind_guard asks for. */
+	const struct bindguard *guard;			 /* NULL: could not be read */
+	const struct bindguard_changes *guard_drift;	 /* with `guard` */
+	const struct bindguard_refusals *guard_refusals; /* NULL: could not be read */
+	const char *guard_unknown;			 /* why `guard` is NULL */
 };
 
 struct check;

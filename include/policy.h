@@ -32,6 +32,9 @@ enum log_mode { LOG_NONE, LOG_SAMPLED, LOG_ALL };
 /* What this host routes to a guarded port of another address without translating it (DNAT): judged when it goes into
  * a container (out by a bridge or a veth), always, or never. */
 enum routed_mode { ROUTED_CONTAINERS, ROUTED_ALL, ROUTED_NONE };
+/* What becomes of a bind(2) of a guarded port to an address that `bind` does not list: nothing, refused with EPERM, or
+ * done to the first listed address of the family instead (refused where none is listed). */
+enum bind_guard_mode { BIND_GUARD_OFF, BIND_GUARD_DENY, BIND_GUARD_REWRITE };
 /* What an expectation's connection says first, and what becomes of it. */
 enum speaks_mode { SPEAKS_TLS, SPEAKS_PLAINTEXT };
 enum expect_verdict { EXPECT_ALLOW, EXPECT_REFUSE };
@@ -43,6 +46,7 @@ const char *admin_tls_mode_name(enum admin_tls_mode mode);
 const char *server_mode_name(enum server_mode mode);
 const char *log_mode_name(enum log_mode mode);
 const char *routed_mode_name(enum routed_mode mode);
+const char *bind_guard_mode_name(enum bind_guard_mode mode);
 const char *speaks_mode_name(enum speaks_mode mode);
 const char *expect_verdict_name(enum expect_verdict verdict);
 
@@ -92,13 +96,15 @@ struct service {
 struct environment {
 	char *name;
 	uint32_t origin;
-	enum tls_mode tls;	       /* default required */
-	enum loopback_mode loopback;   /* default allow */
-	enum admin_tls_mode admin_tls; /* default required */
-	enum server_mode server;       /* default expected */
-	enum log_mode log;	       /* default sampled */
-	enum routed_mode routed;       /* default containers */
-	uint32_t tls_origin, loopback_origin, admin_tls_origin, server_origin, log_origin, routed_origin;
+	enum tls_mode tls;		 /* default required */
+	enum loopback_mode loopback;	 /* default allow */
+	enum admin_tls_mode admin_tls;	 /* default required */
+	enum server_mode server;	 /* default expected */
+	enum log_mode log;		 /* default sampled */
+	enum routed_mode routed;	 /* default containers */
+	enum bind_guard_mode bind_guard; /* default off; else `bind` is given */
+	uint32_t tls_origin, loopback_origin, admin_tls_origin, server_origin, log_origin, routed_origin,
+		bind_guard_origin;
 	struct source_list clients;	      /* always given */
 	struct source_list admins;	      /* not given: nobody */
 	struct source_list memcached_clients; /* not given: nobody */

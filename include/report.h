@@ -30,11 +30,12 @@ struct report_changes {
 	const char *environment; /* NULL: none (remove) */
 	const struct policy *policy;
 	const struct changeset *changes;
-	bool applied;	     /* they were made, and reading back found no difference */
-	bool write;	     /* this was not a dry run */
-	size_t sources;	     /* intervals that the policy allows */
-	unsigned int redone; /* how often somebody else committed in between */
-	double seconds;	     /* from the start of the command */
+	const struct bindguard_changes *guard; /* the bind guard's; NULL: nobody knows */
+	bool applied;			       /* they were made, and reading back found no difference */
+	bool write;			       /* this was not a dry run */
+	size_t sources;			       /* intervals that the policy allows */
+	unsigned int redone;		       /* how often somebody else committed in between */
+	double seconds;			       /* from the start of the command */
 	/* What could not be done beside it. The text renderer leaves them to who writes to stderr. */
 	char *const *warnings;
 	size_t warning_count;
@@ -53,10 +54,13 @@ struct report_status {
 	const char *policy_path; /* that it was compared with, or NULL */
 	const char *unknown_why; /* for unknown */
 	size_t sources;
-	const struct refused_sources *refused; /* NULL: could not be read */
-	const char *refused_why;	       /* for NULL */
-	uint64_t now;			       /* seconds since 1970 */
-	uint64_t confirm_until;		       /* 0: nothing waits to be confirmed */
+	const struct refused_sources *refused;	   /* NULL: could not be read */
+	const char *refused_why;		   /* for NULL */
+	const struct bindguard *guard;		   /* the bind guard that is in force; NULL: could not be read */
+	const struct bindguard_refusals *attempts; /* with `guard` */
+	const char *guard_why;			   /* for NULL */
+	uint64_t now;				   /* seconds since 1970 */
+	uint64_t confirm_until;			   /* 0: nothing waits to be confirmed */
 	bool undo_removes;
 };
 
@@ -101,8 +105,10 @@ struct report_audit {
 	const struct changeset *drift;	/* what differs now; NULL: not known */
 	bool unchanged;			/* not known, because nothing changed since a look that found no difference */
 	const struct changeset *healed; /* what was put back; NULL: nothing was */
-	bool heal;			/* asked for */
-	bool dry_run;			/* only to say what would be healed */
+	const struct bindguard_changes *guard_drift;  /* of the bind guard; NULL: not known */
+	const struct bindguard_changes *guard_healed; /* NULL: nothing was */
+	bool heal;				      /* asked for */
+	bool dry_run;				      /* only to say what would be healed */
 };
 
 /* What `confirm` tells. */

@@ -50,6 +50,13 @@ static const struct check checks[] = {
 		"can "
 		"change it against. Unknown: other tables could not be read.",
 		"decide which program is to manage the port", assess_owner},
+	{"bind.guard", "bind", SEVERITY_CRITICAL, "the kernel keeps the server to its addresses",
+		"With bind_guard = deny or rewrite, programs at the kernel's hooks for bind(2) let guarded ports be "
+		"bound "
+		"to the addresses in bind (and admin_bind) only. They must be attached, be ours, and ask the policy's "
+		"addresses. Unknown: this kernel cannot have such a guard, or it could not be read.",
+		"dflyguard audit --heal, or dflyguard apply; a server that was started meanwhile must be started again",
+		assess_bind_guard},
 };
 
 const struct check *audit_checks(size_t *ret_count)

@@ -13,6 +13,9 @@ struct finding *finding_add(struct findings *findings, const struct check *check
 void assess_in_force(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 void assess_drift(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 
+/* ---- audit_bindguard.c: the guard at bind(2) ---- */
+void assess_bind_guard(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+
 /* ---- audit_foreign.c: other tables ---- */
 void assess_foreign_nat(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 void assess_notrack(const struct check *check, const struct audit_facts *facts, struct findings *ret);

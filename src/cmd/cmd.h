@@ -5,6 +5,7 @@
  * exit status. */
 
 #include "audit.h"
+#include "bindguard.h"
 #include "err.h"
 #include "nft.h"
 #include "policy.h"
@@ -198,6 +199,29 @@ struct reconcile {
  */
 int reconcile(struct reconcile *reconcile, struct err *err);
 void reconcile_done(struct reconcile *reconcile);
+
+/* ---- guard.c: the bind guard, which comes after the table ---- */
+
+/* Free with guard_done(). */
+struct guard {
+	struct bindguard wanted, found;
+	bool known;			  /* it could be read */
+	struct bindguard_changes changes; /* what was to do; empty = nothing */
+	bool applied;			  /* it was done, and reading back found no difference */
+	struct err err;			  /* why not */
+};
+
+/* What the policy asks for. Pure. `ret` is zero-initialised. */
+void guard_want(const struct policy *policy, const struct environment *environment, struct bindguard *ret);
+/*
+ * Compares, and with `write` puts what the policy asks for in force and reads it back. `environment` NULL: none is to
+ * be. 0, or a negative errno value with guard->err: -EOPNOTSUPP where this host cannot have one.
+ */
+int guard_reconcile(
+	const struct policy *policy, const struct environment *environment, bool write, struct guard *guard);
+void guard_done(struct guard *guard);
+/* What audit is to know of it; `attempts` is filled, and must outlive the facts. */
+void guard_facts(const struct guard *guard, struct bindguard_refusals *attempts, struct audit_facts *facts);
 
 /* ---- pending.c: a policy that is in force for a time ---- */
 

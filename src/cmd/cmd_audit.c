@@ -13,6 +13,8 @@ struct look {
 	struct reconcile reconcile;
 	struct err drift_err, foreign_err;
 	struct foreign *foreign;
+	struct guard guard;
+	struct bindguard_refusals attempts;
 	struct audit_facts facts;
 	struct findings findings;
 };
@@ -33,6 +35,8 @@ static void look(struct look *look, const struct policy *policy, const struct en
 	if (r->nft && nft_read_foreign(r->nft, &question, &look->foreign, &look->foreign_err) == 0)
 		look->facts.foreign = look->foreign;
 	look->facts.foreign_unknown = r->nft ? look->foreign_err.message : look->drift_err.message;
+	guard_reconcile(policy, environment, false, &look->guard);
+	guard_facts(&look->guard, &look->attempts, &look->facts);
 	audit_run(&look->facts, &look->findings);
 }
 
@@ -40,6 +44,8 @@ static void look_done(struct look *look)
 {
 	findings_done(&look->findings);
 	foreign_free(look->foreign);
+	bindguard_refusals_done(&look->attempts);
+	guard_done(&look->guard);
 	reconcile_done(&look->reconcile);
 }
 
@@ -51,7 +57,8 @@ static int write_metrics(const struct options *options, const struct look *look,
 	struct report_metrics metrics = {.environment = look->facts.environment->name,
 		.policy_path = look->facts.policy->path,
 		.fingerprint = ruleset_fingerprint(look->reconcile.expected),
-		.conforming = look->facts.drift && !look->facts.drift->count,
+		.conforming = look->facts.drift && !look->facts.drift->count && look->guard.known &&
+			      !look->guard.changes.count,
 		.findings = &look->findings,
 		.looked = now,
 		.looked_fully = now};
@@ -70,7 +77,8 @@ static int write_metrics(const struct options *options, const struct look *look,
 	return status == EXIT_CONFORMING ? EXIT_TROUBLE : status;
 }
 
-static int report(const struct options *options, const struct look *look, const struct changeset *healed)
+static int report(const struct options *options, const struct look *look, const struct changeset *healed,
+	const struct bindguard_changes *guard_healed)
 {
 	struct report_style style = output_style(options);
 	struct report_audit report = {.environment = look->facts.environment->name,
@@ -78,6 +86,8 @@ static int report(const struct options *options, const struct look *look, const 
 		.findings = &look->findings,
 		.drift = look->facts.drift,
 		.healed = healed,
+		.guard_drift = look->facts.guard_drift,
+		.guard_healed = guard_healed,
 		.heal = options->heal,
 		.dry_run = options->dry_run};
 
@@ -90,21 +100,30 @@ static int heal(
 	const struct options *options, struct look *first, const struct ruleset *expected, struct progress *progress)
 {
 	struct reconcile r = {.expected = expected, .policy = first->facts.policy, .write = true, .progress = progress};
+	struct guard guard = {0};
 	struct err err = {0};
 	struct look second;
 	int status;
+	int code = reconcile(&r, &err);
 
-	if (reconcile(&r, &err) < 0) {
+	if (code == 0) {
+		code = guard_reconcile(first->facts.policy, first->facts.environment, true, &guard);
+		err = guard.err;
+	}
+	/* Where this host cannot have one, the second look says so. */
+	if (code < 0 && code != -EOPNOTSUPP) {
 		err_prefix(&err, "healing");
 		progress_end(progress);
 		status = fail(options, &err, NULL);
+		guard_done(&guard);
 		reconcile_done(&r);
 		return status;
 	}
 	look(&second, first->facts.policy, first->facts.environment, expected, progress);
 	progress_end(progress);
-	status = report(options, &second, r.applied ? r.changes : NULL);
+	status = report(options, &second, r.applied ? r.changes : NULL, guard.applied ? &guard.changes : NULL);
 	look_done(&second);
+	guard_done(&guard);
 	reconcile_done(&r);
 	return status;
 }
@@ -132,11 +151,12 @@ int command_audit(const struct options *options)
 	progress_step(&progress, "compiling", policy->source_count);
 	expected = ruleset_compile(policy, environment, (uint64_t)time(NULL));
 	look(&first, policy, environment, expected, &progress);
-	if (options->heal && !options->dry_run && first.facts.drift && first.facts.drift->count) {
+	if (options->heal && !options->dry_run &&
+		((first.facts.drift && first.facts.drift->count) || first.guard.changes.count)) {
 		status = heal(options, &first, expected, &progress);
 	} else {
 		progress_end(&progress);
-		status = report(options, &first, NULL);
+		status = report(options, &first, NULL, NULL);
 	}
 	look_done(&first);
 	ruleset_free(expected);

@@ -18,14 +18,16 @@ struct put_outcome {
 	bool undo_removes;
 };
 
-static int report_changes(const struct options *options, const struct reconcile *r, const struct warnings *warnings,
-	const struct put_outcome *outcome)
+static int report_changes(const struct options *options, const struct reconcile *r, const struct guard *guard,
+	const struct warnings *warnings, const struct put_outcome *outcome)
 {
+	bool differs = r->changes->count || guard->changes.count;
 	struct report_style style = output_style(options);
 	struct report_changes report = {.environment = outcome->environment,
 		.policy = r->policy,
 		.changes = r->changes,
-		.applied = r->applied,
+		.guard = guard->known ? &guard->changes : NULL,
+		.applied = differs && (r->applied || !r->changes->count) && (guard->applied || !guard->changes.count),
 		.write = r->write,
 		.sources = ruleset_source_count(r->expected),
 		.redone = r->redone,
@@ -37,7 +39,7 @@ static int report_changes(const struct options *options, const struct reconcile 
 
 	options->renderer->changes(&style, &report);
 	warnings_show(options, warnings);
-	return finish_output(options, !r->write && r->changes->count ? EXIT_DIFFERS : EXIT_CONFORMING);
+	return finish_output(options, !r->write && differs ? EXIT_DIFFERS : EXIT_CONFORMING);
 }
 
 void lock_or_warn(struct state *state, struct warnings *warnings)
@@ -46,6 +48,38 @@ void lock_or_warn(struct state *state, struct warnings *warnings)
 
 	if (state_lock(state, LOCK_SECONDS, &err) < 0)
 		warn_about(warnings, &err, "what is in force is not remembered, or may be remembered wrongly");
+}
+
+/*
+ * The bind guard, once the table is as it should be: whatever becomes of it, that stays in force. Where this host
+ * cannot have one, that is a warning, and what audit calls unknown. Returns false where it failed in another way, told
+ * in guard->err.
+ */
+static bool put_guard(const struct policy *policy, const struct environment *environment, bool write,
+	struct warnings *warnings, struct guard *guard)
+{
+	int code = guard_reconcile(policy, environment, write, guard);
+
+	if (code == -EOPNOTSUPP) {
+		warn_about(warnings, &guard->err, "the bind guard is not in force, the firewall is as the policy says");
+		return true;
+	}
+	if (code < 0)
+		err_prefix(&guard->err, write ? "the firewall is as the policy says, but not the bind guard" : "plan");
+	return code == 0;
+}
+
+/* The table's result, and what became of the guard after it. */
+static int report_both(const struct options *options, const struct reconcile *r, const struct guard *guard, bool good,
+	const struct warnings *warnings, const struct put_outcome *outcome)
+{
+	/* One object on stdout: in JSON the error is that object, and --quiet or not, errors are told. */
+	if (good)
+		return report_changes(options, r, guard, warnings, outcome);
+	if (options->renderer == &report_text)
+		report_changes(options, r, guard, warnings, outcome);
+	fail(options, &guard->err, NULL);
+	return EXIT_TROUBLE;
 }
 
 /* It was put in force for good: what waited before waits no more. Kept first, so that whoever undoes it meanwhile goes
@@ -188,7 +222,11 @@ int put_in_force(const struct request *q)
 		status = fail(q->options, &err, NULL);
 		warnings_show(q->options, q->warnings);
 	} else {
-		status = report_changes(q->options, &r, q->warnings, &outcome);
+		struct guard guard;
+		bool good = put_guard(q->policy, q->environment, q->write, q->warnings, &guard);
+
+		status = report_both(q->options, &r, &guard, good, q->warnings, &outcome);
+		guard_done(&guard);
 	}
 	/* Nobody need wait for our cleaning up. */
 	state_unlock(q->state);
@@ -270,9 +308,14 @@ int command_remove(const struct options *options)
 	if (status < 0) {
 		status = fail(options, &err, NULL);
 	} else {
+		struct guard guard;
+		bool good;
+
 		if (r.write)
 			forget(&state, &warnings);
-		status = report_changes(options, &r, &warnings, &(struct put_outcome){0});
+		good = put_guard(NULL, NULL, r.write, &warnings, &guard);
+		status = report_both(options, &r, &guard, good, &warnings, &(struct put_outcome){0});
+		guard_done(&guard);
 	}
 	state_unlock(&state);
 	reconcile_done(&r);
@@ -281,6 +324,34 @@ int command_remove(const struct options *options)
 }
 
 /* --- status --- */
+
+/* Where it could not be read that is told, and not counted. */
+static size_t count_guard_drift(
+	const struct policy *policy, const struct environment *environment, const struct bindguard *found)
+{
+	struct bindguard_changes drift = {0};
+	struct bindguard wanted = {0};
+	size_t count;
+
+	guard_want(policy, environment, &wanted);
+	if (found)
+		bindguard_diff(&wanted, found, &drift);
+	count = drift.count;
+	bindguard_changes_done(&drift);
+	bindguard_done(&wanted);
+	return count;
+}
+
+static void read_guard(
+	struct report_status *report, struct bindguard *found, struct bindguard_refusals *attempts, struct err *err)
+{
+	if (bindguard_remains() && (bindguard_read(found, err) < 0 || bindguard_read_refusals(attempts, err) < 0)) {
+		report->guard_why = err->message;
+		return;
+	}
+	report->guard = found;
+	report->attempts = attempts;
+}
 
 /* Compares with the policy where there is one: "in force" alone would stay green while a rule is missing. */
 static int compare(const struct options *options, struct report_status *report, struct policy **policy, struct err *err,
@@ -306,8 +377,8 @@ static int compare(const struct options *options, struct report_status *report, 
 		return -err->code;
 	expected = ruleset_compile(*policy, environment, 0);
 	changes = ruleset_diff(expected, report->observed);
-	report->differences = changes->count;
-	report->conforming = changes->count ? CONFORMING_NO : CONFORMING_YES;
+	report->differences = changes->count + count_guard_drift(*policy, environment, report->guard);
+	report->conforming = report->differences ? CONFORMING_NO : CONFORMING_YES;
 	report->policy_path = (*policy)->path;
 	changeset_free(changes);
 	ruleset_free(expected);
@@ -336,10 +407,13 @@ int command_status(const struct options *options)
 	struct diagnostics diagnostics = {0};
 	struct snapshot snapshot = {0};
 	struct refused_sources refused = {0};
+	struct bindguard guard = {0};
+	struct bindguard_refusals attempts = {0};
 	struct policy *policy = NULL;
 	struct nft *nft = NULL;
 	struct err err = {0};
 	struct err refused_err = {0};
+	struct err guard_err = {0};
 	int status;
 
 	if (nft_open(&nft, &err) < 0 || nft_read(nft, &snapshot, &err) < 0) {
@@ -355,6 +429,7 @@ int command_status(const struct options *options)
 		report.refused = &refused;
 	report.refused_why = refused_err.message;
 	find_waiting(&report);
+	read_guard(&report, &guard, &attempts, &guard_err);
 	bool compared = compare(options, &report, &policy, &err, &diagnostics) == 0;
 
 	/* What is known comes first, also where the policy is bad: a firewall that is not in force must be seen. */
@@ -369,6 +444,8 @@ int command_status(const struct options *options)
 	diagnostics_done(&diagnostics);
 	policy_free(policy);
 	refused_sources_done(&refused);
+	bindguard_refusals_done(&attempts);
+	bindguard_done(&guard);
 	ruleset_free(snapshot.ruleset);
 	nft_close(nft);
 	return status;

@@ -223,6 +223,16 @@ static int undo_to(const struct kept_policy *kept, struct err *err)
 		code = reconcile(&r, err);
 		reconcile_done(&r);
 	}
+	if (code == 0) {
+		struct guard guard;
+
+		code = guard_reconcile(policy, environment, true, &guard);
+		if (code < 0 && err)
+			*err = guard.err;
+		/* Where there cannot be one, there is none to undo. */
+		code = code == -EOPNOTSUPP ? 0 : code;
+		guard_done(&guard);
+	}
 	ruleset_free(expected);
 	policy_free(policy);
 	return code;

@@ -354,6 +354,12 @@ static void check_environment(struct reader *reader, const struct environment *e
 		mistake_add(reader, environment->origin,
 			"environment '%s' has no 'clients': write who may connect, or clients = {} for nobody",
 			environment->name);
+	if (environment->bind_guard != BIND_GUARD_OFF && !environment->bind.given && !doubts && !reader->incomplete)
+		mistake_add(reader, environment->bind_guard_origin,
+			"environment '%s' has bind_guard = %s, but no 'bind', so that there is no address to keep the "
+			"server to: "
+			"write bind = {...}, or bind_guard = off",
+			environment->name, bind_guard_mode_name(environment->bind_guard));
 	if (!doubts)
 		check_tls_port(reader, environment);
 	/* Where `tls` is not understood, the default stands for it: no complaint is made up. */

@@ -12,6 +12,8 @@ static const char *const server_words[] = {[SERVER_EXPECTED] = "expected", [SERV
 static const char *const log_words[] = {[LOG_NONE] = "none", [LOG_SAMPLED] = "sampled", [LOG_ALL] = "all"};
 static const char *const routed_words[] = {
 	[ROUTED_CONTAINERS] = "containers", [ROUTED_ALL] = "all", [ROUTED_NONE] = "none"};
+static const char *const bind_guard_words[] = {
+	[BIND_GUARD_OFF] = "off", [BIND_GUARD_DENY] = "deny", [BIND_GUARD_REWRITE] = "rewrite"};
 static const char *const speaks_words[] = {[SPEAKS_TLS] = "tls", [SPEAKS_PLAINTEXT] = "plaintext"};
 static const char *const verdict_words[] = {[EXPECT_ALLOW] = "allow", [EXPECT_REFUSE] = "refuse"};
 
@@ -43,6 +45,11 @@ const char *log_mode_name(enum log_mode mode)
 const char *routed_mode_name(enum routed_mode mode)
 {
 	return routed_words[mode];
+}
+
+const char *bind_guard_mode_name(enum bind_guard_mode mode)
+{
+	return bind_guard_words[mode];
 }
 
 const char *speaks_mode_name(enum speaks_mode mode)
@@ -110,6 +117,7 @@ static const struct option_schema environment_options[] = {
 	CHOICE(environment, "server", server),
 	CHOICE(environment, "log", log),
 	CHOICE(environment, "routed", routed),
+	CHOICE(environment, "bind_guard", bind_guard),
 };
 
 static const struct option_schema expect_options[] = {

@@ -62,11 +62,13 @@ static void print_finding(
 
 static void print_healed(const struct report_style *style, const struct report_audit *report)
 {
-	if (!report->healed)
+	if (!report->healed && !report->guard_healed)
 		return;
-	fprintf(style->stream, "%sHealed%s in one transaction and read back:\n", paint(style, GREEN),
-		paint(style, RESET));
-	print_changes(style, report->policy, report->healed, DRIFT_SHOWN);
+	fprintf(style->stream, "%sHealed%s%s and read back:\n", paint(style, GREEN), paint(style, RESET),
+		report->healed ? " in one transaction" : "");
+	if (report->healed)
+		print_changes(style, report->policy, report->healed, DRIFT_SHOWN);
+	print_guard_changes(style, report->policy, report->guard_healed);
 	fputc('\n', style->stream);
 }
 
@@ -88,9 +90,11 @@ static void print_summary(const struct report_style *style, const struct report_
 		fprintf(stream, "%s%zu unknown%s, ", paint(style, YELLOW), unknown, paint(style, RESET));
 	fprintf(stream, "%s%zu passed%s.", paint(style, passed && !failed && !unknown ? GREEN : ""), passed,
 		paint(style, passed && !failed && !unknown ? RESET : ""));
-	if (report->dry_run && report->drift && report->drift->count) {
+	bool guard_drift = report->guard_drift && report->guard_drift->count;
+
+	if (report->dry_run && report->drift && (report->drift->count || guard_drift)) {
 		fputs(" --heal would do: ", stream);
-		print_totals(style, report->drift);
+		print_totals(style, report->drift, report->guard_drift);
 		fprintf(stream, ". %sNothing was changed.%s", paint(style, YELLOW), paint(style, RESET));
 	} else if (report->dry_run && report->drift) {
 		fputs(" --heal would do nothing.", stream);

@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "json.h"
-#include "report.h"
+#include "report_private.h"
 
 const struct renderer *report_renderer(const char *name)
 {
@@ -61,12 +61,26 @@ static void write_change(struct json *json, const struct policy *policy, const s
 	json_object_end(json);
 }
 
-static void write_changes(
-	struct json *json, const char *name, const struct policy *policy, const struct changeset *changeset)
+static void write_guard_change(struct json *json, const struct policy *policy, const struct bindguard_change *change)
+{
+	json_object_begin(json, NULL);
+	json_string(json, "kind", change_kind_name(guard_change_kind(change)));
+	json_string(json, "object", change->object);
+	json_string(json, "expected", change->expected);
+	json_string(json, "observed", change->observed);
+	place(json, policy, change->origin);
+	json_object_end(json);
+}
+
+/* Those of the table, then those of the bind guard. Both may be NULL. */
+static void write_changes(struct json *json, const char *name, const struct policy *policy,
+	const struct changeset *changeset, const struct bindguard_changes *guard)
 {
 	json_array_begin(json, name);
 	for (size_t i = 0; changeset && i < changeset->count; i++)
 		write_change(json, policy, &changeset->changes[i]);
+	for (size_t i = 0; guard && i < guard->count; i++)
+		write_guard_change(json, policy, &guard->items[i]);
 	json_array_end(json);
 }
 
@@ -100,7 +114,7 @@ static void changes(const struct report_style *style, const struct report_change
 	json_bool(&json, "applied", report->applied);
 	json_bool(&json, "dry_run", !report->write);
 	json_number(&json, "sources", report->sources);
-	write_changes(&json, "changes", report->policy, report->changes);
+	write_changes(&json, "changes", report->policy, report->changes, report->guard);
 	write_time(&json, "confirm_until", report->confirm_until);
 	write_warnings(&json, report->warnings, report->warning_count);
 	tail(&json);
@@ -151,6 +165,48 @@ static void write_all_refused(struct json *json, const struct refused_sources *r
 	json_bool(json, "refused_sources_full", refused->full);
 }
 
+static void write_attempt(struct json *json, const struct bindguard_refusal *attempt)
+{
+	char address[INTERVAL_TEXT];
+
+	json_object_begin(json, NULL);
+	json_string(json, "address", value_format(attempt->width, attempt->address, address));
+	json_bool(json, "mapped", attempt->mapped);
+	json_number(json, "port", attempt->port);
+	json_bool(json, "rewritten", attempt->rewritten);
+	json_number(json, "count", attempt->count);
+	json_number(json, "last_seconds_ago", attempt->seconds_ago);
+	json_string(json, "command", attempt->command);
+	json_number(json, "pid", attempt->process);
+	json_number(json, "uid", attempt->user);
+	json_object_end(json);
+}
+
+static void write_guard(struct json *json, const struct report_status *report)
+{
+	const struct bindguard *guard = report->guard;
+
+	if (!guard) {
+		json_null(json, "bind_guard");
+		return;
+	}
+	json_object_begin(json, "bind_guard");
+	json_string(json, "mode", guard_mode_name(guard));
+	json_bool(json, "in_force", guard_in_force(guard));
+	json_bool(json, "everywhere", guard->everywhere);
+	json_array_begin(json, "ports");
+	for (size_t i = 0; i < guard->count; i++)
+		json_number(json, NULL, guard->ports[i].port);
+	json_array_end(json);
+	json_number(json, "refused", report->attempts->refused);
+	json_number(json, "rewritten", report->attempts->rewritten);
+	json_array_begin(json, "last");
+	for (size_t i = 0; i < report->attempts->count; i++)
+		write_attempt(json, &report->attempts->items[i]);
+	json_array_end(json);
+	json_object_end(json);
+}
+
 static void status(const struct report_style *style, const struct report_status *report)
 {
 	const struct ruleset *observed = report->observed;
@@ -176,6 +232,7 @@ static void status(const struct report_style *style, const struct report_status 
 	}
 	json_object_end(&json);
 	write_all_refused(&json, report->refused);
+	write_guard(&json, report);
 	tail(&json);
 }
 
@@ -209,6 +266,7 @@ static void write_environment(struct json *json, const struct policy *policy, co
 	json_string(json, "loopback", loopback_mode_name(e->loopback));
 	json_string(json, "admin_tls", admin_tls_mode_name(e->admin_tls));
 	json_string(json, "routed", routed_mode_name(e->routed));
+	json_string(json, "bind_guard", bind_guard_mode_name(e->bind_guard));
 	json_number(json, "clients", v4.count + v6.count);
 	place(json, policy, e->origin);
 	json_object_end(json);
@@ -438,13 +496,15 @@ static void audit(const struct report_style *style, const struct report_audit *r
 	struct json json = {.stream = style->stream, .indented = true};
 
 	head(&json, style, report->environment);
-	if (report->drift || report->unchanged)
+	if (report->guard_drift && report->guard_drift->count)
+		json_bool(&json, "conforming", false);
+	else if (report->drift || report->unchanged)
 		json_bool(&json, "conforming", !report->drift || report->drift->count == 0);
 	else
 		json_null(&json, "conforming");
 	json_bool(&json, "dry_run", report->dry_run);
-	write_changes(&json, "healed", report->policy, report->healed);
-	write_changes(&json, "drift", report->policy, report->drift);
+	write_changes(&json, "healed", report->policy, report->healed, report->guard_healed);
+	write_changes(&json, "drift", report->policy, report->drift, report->guard_drift);
 	json_array_begin(&json, "findings");
 	for (size_t i = 0; i < report->findings->count; i++) {
 		const struct finding *finding = &report->findings->items[i];

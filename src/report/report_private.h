@@ -23,8 +23,28 @@ void print_place(const struct report_style *style, const struct policy *policy, 
 /* One line or more for each change; runs of elements are cut short, and without --verbose all of it after `limit`. */
 void print_changes(
 	const struct report_style *style, const struct policy *policy, const struct changeset *changes, size_t limit);
-/* "2 to add, 1 to remove". */
-void print_totals(const struct report_style *style, const struct changeset *changes);
+/* "2 to add, 1 to remove". `guard` may be NULL. */
+void print_totals(
+	const struct report_style *style, const struct changeset *changes, const struct bindguard_changes *guard);
+/* "+ label  detail" in the colour of the kind, without the end of the line. */
+void print_line(const struct report_style *style, enum change_kind kind, char sign, int indent, const char *label,
+	const char *detail);
+char kind_sign(enum change_kind kind);
+const char *format_duration(char *buffer, size_t size, uint64_t seconds);
+
+/* ---- report_guard.c: the bind guard ---- */
+
+/* "off", "deny", "rewrite". Static. */
+const char *guard_mode_name(const struct bindguard *guard);
+/* There are rules, and both hooks ask them. */
+bool guard_in_force(const struct bindguard *guard);
+enum change_kind guard_change_kind(const struct bindguard_change *change);
+/* `changes` may be NULL. */
+void print_guard_changes(
+	const struct report_style *style, const struct policy *policy, const struct bindguard_changes *changes);
+/* One line, where there is a guard or it could not be read; and whom it refused. */
+void print_guard_status(const struct report_style *style, const struct report_status *report);
+void print_guard_attempts(const struct report_style *style, const struct report_status *report);
 
 /* ---- report_explain.c ---- */
 

@@ -66,7 +66,7 @@ static const char *kind_color(const struct report_style *style, enum change_kind
 	abort();
 }
 
-static char kind_sign(enum change_kind kind)
+char kind_sign(enum change_kind kind)
 {
 	switch (kind) {
 	case CHANGE_ADD:
@@ -91,8 +91,8 @@ void print_place(const struct report_style *style, const struct policy *policy, 
 	fputc('\n', style->stream);
 }
 
-static void print_line(const struct report_style *style, enum change_kind kind, char sign, int indent,
-	const char *label, const char *detail)
+void print_line(const struct report_style *style, enum change_kind kind, char sign, int indent, const char *label,
+	const char *detail)
 {
 	fprintf(style->stream, "%*s%s%c%s %*s", style->indent + 2, "", kind_color(style, kind), sign,
 		paint(style, RESET), indent, "");
@@ -179,7 +179,8 @@ void print_changes(
 	}
 }
 
-void print_totals(const struct report_style *style, const struct changeset *changes)
+void print_totals(
+	const struct report_style *style, const struct changeset *changes, const struct bindguard_changes *guard)
 {
 	static const char *const words[] = {[CHANGE_ADD] = "to add",
 		[CHANGE_REMOVE] = "to remove",
@@ -192,6 +193,8 @@ void print_totals(const struct report_style *style, const struct changeset *chan
 
 	for (size_t i = 0; i < changes->count; i++)
 		counts[changes->changes[i].kind]++;
+	for (size_t i = 0; guard && i < guard->count; i++)
+		counts[guard_change_kind(&guard->items[i])]++;
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
 		if (!counts[order[i]])
 			continue;
@@ -232,12 +235,15 @@ static void changes(const struct report_style *style, const struct report_change
 		fprintf(stream, "%senvironment %s%s, %s, %s %s allowed\n", paint(style, BOLD), report->environment,
 			paint(style, RESET), report->policy->path, format_count(number, report->sources),
 			plural(report->sources, "source", "sources"));
-	if (report->changes->count) {
+	bool differs = report->changes->count || (report->guard && report->guard->count);
+
+	if (differs) {
 		fputc('\n', stream);
 		print_changes(style, report->policy, report->changes, SIZE_MAX);
+		print_guard_changes(style, report->policy, report->guard);
 		fputc('\n', stream);
 	}
-	if (!report->changes->count) {
+	if (!differs) {
 		fprintf(stream,
 			report->environment ? "%sNothing to do%s: the kernel's table is what the policy says.\n"
 					    : "%sNothing to do%s: there is no table inet " TABLE_NAME ".\n",
@@ -246,14 +252,20 @@ static void changes(const struct report_style *style, const struct report_change
 		return;
 	}
 	if (!report->write) {
-		print_totals(style, report->changes);
+		print_totals(style, report->changes, report->guard);
 		fprintf(stream, ". %sNothing was changed%s: this is a plan, `dflyguard %s` does it.\n",
 			paint(style, YELLOW), paint(style, RESET),
 			strcmp(style->command, "plan") == 0 ? "apply" : style->command);
 		return;
 	}
-	fprintf(stream, "%s%s%s in one transaction and read back: nothing differs. (%.0f ms", paint(style, GREEN),
-		report->environment ? "Applied" : "Removed", paint(style, RESET), report->seconds * 1000);
+	if (!report->applied) {
+		/* What could not be done is told as an error. */
+		print_confirm(style, report);
+		return;
+	}
+	fprintf(stream, "%s%s%s%s and read back: nothing differs. (%.0f ms", paint(style, GREEN),
+		report->environment ? "Applied" : "Removed", paint(style, RESET),
+		report->changes->count ? " in one transaction" : "", report->seconds * 1000);
 	if (report->redone)
 		fprintf(stream, "; begun again %u %s, because somebody else changed the ruleset meanwhile",
 			report->redone, plural(report->redone, "time", "times"));
@@ -277,7 +289,7 @@ static void confirm(const struct report_style *style, const struct report_confir
 
 /* --- status --- */
 
-static const char *format_duration(char *buffer, size_t size, uint64_t seconds)
+const char *format_duration(char *buffer, size_t size, uint64_t seconds)
 {
 	if (seconds >= 86400)
 		snprintf(buffer, size, "%" PRIu64 " days", seconds / 86400);
@@ -583,6 +595,7 @@ static void status(const struct report_style *style, const struct report_status 
 	print_limits(style, observed);
 	print_log(style, observed);
 	print_labels(style, observed);
+	print_guard_status(style, report);
 	fputc('\n', stream);
 	fprintf(stream, "  %s%-20s %12s %10s%s\n", paint(style, BOLD), "refused", "packets", "bytes",
 		paint(style, RESET));
@@ -605,6 +618,7 @@ static void status(const struct report_style *style, const struct report_status 
 		fputc('\n', stream);
 	}
 	print_refused(style, report);
+	print_guard_attempts(style, report);
 }
 
 /* --- check --- */
