@@ -18,8 +18,8 @@
  *   rules, rules-new      what is in the slot, or is about to be
  *   refusals, totals      what was tried
  *
- * What it does not see: sockets that were bound before, and port 0, for which the kernel chooses a port (of a range that
- * a program may narrow to one with IP_LOCAL_PORT_RANGE).
+ * What it does not see: sockets that were bound before, and port 0, for which the kernel chooses a port (of a range
+ * that a program may narrow to one with IP_LOCAL_PORT_RANGE).
  *
  * libbpf is loaded when it is needed first: not where nothing is wanted and nothing is there.
  */
@@ -44,9 +44,9 @@ struct bindguard_port {
 
 enum bindguard_hook { BINDGUARD_BIND4, BINDGUARD_BIND6, BINDGUARD_HOOKS };
 enum bindguard_attachment {
-	ATTACHED_NOT,	/* nothing is pinned */
+	ATTACHED_NOT,	  /* nothing is pinned */
 	ATTACHED_NO_MORE, /* what is pinned is attached to nothing, or elsewhere */
-	ATTACHED_OTHER, /* not our program, or with other maps */
+	ATTACHED_OTHER,	  /* not our program, or with other maps */
 	ATTACHED,
 };
 
@@ -67,6 +67,8 @@ struct bindguard {
 void bindguard_add(struct bindguard *guard, uint16_t port, enum bindguard_mode mode, const struct intervals *v4,
 	const struct intervals *v6, uint32_t origin);
 void bindguard_done(struct bindguard *guard);
+/* A number for what is asked for, whatever the order of its ports; 0 where nothing is. Pure. */
+uint64_t bindguard_fingerprint(const struct bindguard *wanted);
 
 /* One difference. Owns its texts. `expected` NULL: it is to go; `observed` NULL: it is missing. */
 struct bindguard_change {

@@ -15,7 +15,8 @@ static void list_drift(const struct bindguard_changes *drift, struct text *text)
 		const struct bindguard_change *change = &drift->items[i];
 
 		text_printf(text, "%s%s: expected %s, found %s", i ? "; " : "", change->object,
-			change->expected ? change->expected : "nothing", change->observed ? change->observed : "nothing");
+			change->expected ? change->expected : "nothing",
+			change->observed ? change->observed : "nothing");
 	}
 }
 
@@ -34,7 +35,8 @@ static void add_refusals(const struct bindguard_refusals *refusals, struct findi
 	if (!refusals || !refusals->count)
 		return;
 	last = &refusals->items[0];
-	text_printf(&text, "%" PRIu64 " %s refused, %" PRIu64 " rewritten; the last one: %s (process %u, user %u) to %s",
+	text_printf(&text,
+		"%" PRIu64 " %s refused, %" PRIu64 " rewritten; the last one: %s (process %u, user %u) to %s",
 		refusals->refused, refusals->refused == 1 ? "bind" : "binds", refusals->rewritten, last->command,
 		last->process, last->user, value_format(last->width, last->address, address));
 	text_printf(&text, " port %u", last->port);

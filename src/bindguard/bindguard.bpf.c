@@ -15,10 +15,10 @@
 
 #include "bindguard_maps.h"
 
-#define TYPE_STREAM	1   /* SOCK_STREAM */
-#define PROTOCOL_TCP	6   /* IPPROTO_TCP */
-#define PROTOCOL_MPTCP	262 /* IPPROTO_MPTCP */
-#define MAPPED		bpf_htonl(0xffff)
+#define TYPE_STREAM    1   /* SOCK_STREAM */
+#define PROTOCOL_TCP   6   /* IPPROTO_TCP */
+#define PROTOCOL_MPTCP 262 /* IPPROTO_MPTCP */
+#define MAPPED	       bpf_htonl(0xffff)
 
 struct rules {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -93,8 +93,7 @@ static __always_inline const struct guard_rule *broken_rule(
 	void *rules;
 
 	/* Port 0: the kernel chooses a port of its range. */
-	if (!port || bind->type != TYPE_STREAM ||
-		(bind->protocol != PROTOCOL_TCP && bind->protocol != PROTOCOL_MPTCP))
+	if (!port || bind->type != TYPE_STREAM || (bind->protocol != PROTOCOL_TCP && bind->protocol != PROTOCOL_MPTCP))
 		return NULL;
 	rules = bpf_map_lookup_elem(&guard_policy, &slot);
 	if (!rules)
@@ -130,8 +129,7 @@ int guard_bind4(struct bpf_sock_addr *bind)
 SEC("cgroup/bind6")
 int guard_bind6(struct bpf_sock_addr *bind)
 {
-	union address address = {
-		.words = {bind->user_ip6[0], bind->user_ip6[1], bind->user_ip6[2], bind->user_ip6[3]}};
+	union address address = {.words = {bind->user_ip6[0], bind->user_ip6[1], bind->user_ip6[2], bind->user_ip6[3]}};
 	__u16 port = bpf_ntohs((__u16)bind->user_port);
 	const struct guard_rule *rule = broken_rule(bind, &address, port);
 	int mapped = !address.words[0] && !address.words[1] && address.words[2] == MAPPED;
@@ -140,8 +138,8 @@ int guard_bind6(struct bpf_sock_addr *bind)
 
 	if (!rule)
 		return 1;
-	/* The wildcard means both families. Of two it becomes IPv6; the kernel refuses a mapped address with EINVAL where
-	 * the socket is IPV6_V6ONLY. */
+	/* The wildcard means both families. Of two it becomes IPv6; the kernel refuses a mapped address with EINVAL
+	 * where the socket is IPV6_V6ONLY. */
 	if (rule->mode == MODE_REWRITE && rule->has_v6 && !mapped) {
 		__builtin_memcpy(first.bytes, rule->first_v6, sizeof(first.bytes));
 	} else if (rule->mode == MODE_REWRITE && rule->has_v4 && (mapped || wildcard)) {

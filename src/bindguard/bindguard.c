@@ -54,6 +54,28 @@ void bindguard_done(struct bindguard *guard)
 	*guard = (struct bindguard){0};
 }
 
+/* FNV-1a. */
+uint64_t text_hash(const struct text *text)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < text->length; i++)
+		hash = (hash ^ (unsigned char)text->data[i]) * 0x100000001b3u;
+	return hash;
+}
+
+uint64_t bindguard_fingerprint(const struct bindguard *wanted)
+{
+	_cleanup_text_ struct text text = {0};
+
+	for (size_t i = 0; i < wanted->count; i++) {
+		text_printf(&text, "%u ", wanted->ports[i].port);
+		bindguard_port_text(&wanted->ports[i], &text);
+		text_append_char(&text, '\n');
+	}
+	return wanted->count ? text_hash(&text) : 0;
+}
+
 /* --- differences --- */
 
 static void list_addresses(const struct intervals *list, struct text *text, bool *first)

@@ -16,11 +16,11 @@ struct guard_key {
 };
 enum { KEY_PORT = 1, KEY_ADDRESS = 2 };
 
-struct guard_rule {		/* all zero for KEY_ADDRESS */
-	__u64 space;		/* the cookie of the network namespace that is guarded */
-	__u32 mode;		/* MODE_DENY or MODE_REWRITE */
-	__u16 has_v4, has_v6;	/* whether the next ones are there */
-	__u8 first_v4[16];	/* to which MODE_REWRITE binds */
+struct guard_rule {	      /* all zero for KEY_ADDRESS */
+	__u64 space;	      /* the cookie of the network namespace that is guarded */
+	__u32 mode;	      /* MODE_DENY or MODE_REWRITE */
+	__u16 has_v4, has_v6; /* whether the next ones are there */
+	__u8 first_v4[16];    /* to which MODE_REWRITE binds */
 	__u8 first_v6[16];
 };
 enum { MODE_DENY = 1, MODE_REWRITE = 2 };

@@ -142,18 +142,10 @@ bool bindguard_remains(void)
 	return access(PARENT, F_OK) == 0 && place_name(&place) && access(place.folder, F_OK) == 0;
 }
 
-/* FNV-1a, of what tells one pin from another. */
-static uint64_t add_number(uint64_t hash, uint64_t number)
-{
-	for (unsigned int i = 0; i < 64; i += 8)
-		hash = (hash ^ (number >> i & 0xff)) * 0x100000001b3u;
-	return hash;
-}
-
 uint64_t bindguard_trace(void)
 {
 	static const char *const pins[] = {"bind4", "bind6", PIN_RULES};
-	uint64_t hash = 0xcbf29ce484222325u;
+	_cleanup_text_ struct text text = {0};
 	char path[PLACE_PATH];
 	struct place place;
 
@@ -164,9 +156,8 @@ uint64_t bindguard_trace(void)
 
 		if (stat(place_path(&place, pins[i], path), &status) < 0)
 			status = (struct stat){0};
-		hash = add_number(hash, status.st_ino);
-		hash = add_number(hash, (uint64_t)status.st_ctim.tv_sec);
-		hash = add_number(hash, (uint64_t)status.st_ctim.tv_nsec);
+		text_printf(&text, "%ju %jd.%09ld ", (uintmax_t)status.st_ino, (intmax_t)status.st_ctim.tv_sec,
+			status.st_ctim.tv_nsec);
 	}
-	return hash;
+	return text_hash(&text);
 }

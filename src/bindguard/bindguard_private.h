@@ -9,6 +9,10 @@
 #include "bindguard.h"
 #include "bindguard_maps.h"
 
+/* ---- bindguard.c ---- */
+
+uint64_t text_hash(const struct text *text);
+
 /* ---- bindguard_library.c: libbpf, loaded ---- */
 
 /* What we call, each as X(name). Returns are 0 or a descriptor, else a negative errno value; pointers are NULL. */

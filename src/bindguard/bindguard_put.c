@@ -155,8 +155,8 @@ static int make_rules(const struct put *put, const struct bindguard *wanted)
 /* One exchange, which both programs see at once. */
 static int put_rules(const struct put *put, const struct bindguard *wanted, struct err *err)
 {
-	int policy = put->library->bpf_map__fd(
-		put->library->bpf_object__find_map_by_name(put->object, guard_maps[0].map));
+	int policy =
+		put->library->bpf_map__fd(put->library->bpf_object__find_map_by_name(put->object, guard_maps[0].map));
 	char from[PLACE_PATH];
 	char to[PLACE_PATH];
 	uint32_t slot = 0;
@@ -276,7 +276,8 @@ int bindguard_remove(struct err *err)
 	if (folder)
 		closedir(folder);
 	if (rmdir(place.folder) < 0 && errno != ENOENT)
-		return err_set(err, errno, ERR_IO, "bind guard: cannot take %s away: %s", place.folder, strerror(errno));
+		return err_set(
+			err, errno, ERR_IO, "bind guard: cannot take %s away: %s", place.folder, strerror(errno));
 	/* Of the last one: those of other network namespaces stay. */
 	*strrchr(place.folder, '/') = '\0';
 	rmdir(place.folder);

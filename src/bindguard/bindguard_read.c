@@ -33,8 +33,9 @@ int guard_error(struct err *err, int code, const char *doing)
 	if (code == -ENOSYS || code == -EINVAL || code == -EOPNOTSUPP || code == -ENOTSUP) {
 		err_set(err, EOPNOTSUPP, ERR_COMMIT, "bind guard: %s: this kernel cannot do that (%s)", doing,
 			strerror(-code));
-		err_hint(err, "it takes Linux 5.14 with CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF; or write bind_guard = "
-			      "off");
+		err_hint(err,
+			"it takes Linux 5.14 with CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF; or write bind_guard = "
+			"off");
 		return -EOPNOTSUPP;
 	}
 	err_set(err, -code, ERR_COMMIT, "bind guard: %s: %s", doing, strerror(-code));
@@ -111,8 +112,8 @@ static bool uses_map(const struct program *program, uint32_t map)
 	return false;
 }
 
-enum bindguard_attachment hook_state(const struct library *library, const struct place *place, const struct hook *hook,
-	int program, uint32_t policy)
+enum bindguard_attachment hook_state(
+	const struct library *library, const struct place *place, const struct hook *hook, int program, uint32_t policy)
 {
 	_cleanup_close_ int link = pin_open(library, place, hook->link_pin);
 	_cleanup_close_ int pinned = pin_open(library, place, hook->program_pin);
@@ -166,8 +167,8 @@ static bool decode_port(
 
 	if (rule->space != place->space || (rule->mode != MODE_DENY && rule->mode != MODE_REWRITE))
 		return false;
-	bindguard_add(ret, key->port, rule->mode == MODE_DENY ? BINDGUARD_DENY : BINDGUARD_REWRITE, &none_v4, &none_v6,
-		0);
+	bindguard_add(
+		ret, key->port, rule->mode == MODE_DENY ? BINDGUARD_DENY : BINDGUARD_REWRITE, &none_v4, &none_v6, 0);
 	port = find_port(ret, key->port);
 	if (!port)
 		return false;
@@ -286,8 +287,8 @@ static void read_all(
 		intervals_done(&ret->ports[i].v6);
 	}
 	ret->count = 0;
-	ret->undecodable = known || ret->hooks[BINDGUARD_BIND4] != ATTACHED_NOT ||
-			   ret->hooks[BINDGUARD_BIND6] != ATTACHED_NOT;
+	ret->undecodable =
+		known || ret->hooks[BINDGUARD_BIND4] != ATTACHED_NOT || ret->hooks[BINDGUARD_BIND6] != ATTACHED_NOT;
 }
 
 int bindguard_read(struct bindguard *ret, struct err *err)

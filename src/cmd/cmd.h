@@ -213,6 +213,9 @@ struct guard {
 
 /* What the policy asks for. Pure. `ret` is zero-initialised. */
 void guard_want(const struct policy *policy, const struct environment *environment, struct bindguard *ret);
+/* A number for all that is to be in force: the ruleset and the bind guard. */
+uint64_t force_fingerprint(
+	const struct policy *policy, const struct environment *environment, const struct ruleset *expected);
 /*
  * Compares, and with `write` puts what the policy asks for in force and reads it back. `environment` NULL: none is to
  * be. 0, or a negative errno value with guard->err: -EOPNOTSUPP where this host cannot have one.

@@ -56,7 +56,7 @@ static int write_metrics(const struct options *options, const struct look *look,
 	uint64_t now = (uint64_t)time(NULL);
 	struct report_metrics metrics = {.environment = look->facts.environment->name,
 		.policy_path = look->facts.policy->path,
-		.fingerprint = ruleset_fingerprint(look->reconcile.expected),
+		.fingerprint = force_fingerprint(look->facts.policy, look->facts.environment, look->reconcile.expected),
 		.conforming = look->facts.drift && !look->facts.drift->count && look->guard.known &&
 			      !look->guard.changes.count,
 		.findings = &look->findings,

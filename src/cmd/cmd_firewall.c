@@ -27,7 +27,7 @@ static int report_changes(const struct options *options, const struct reconcile 
 		.policy = r->policy,
 		.changes = r->changes,
 		.guard = guard->known ? &guard->changes : NULL,
-		.applied = differs && (r->applied || !r->changes->count) && (guard->applied || !guard->changes.count),
+		.applied = r->applied || guard->applied,
 		.write = r->write,
 		.sources = ruleset_source_count(r->expected),
 		.redone = r->redone,
@@ -210,7 +210,7 @@ int put_in_force(const struct request *q)
 			return q->or_else ? PUT_NOT : EXIT_TROUBLE;
 		}
 	}
-	fingerprint = ruleset_fingerprint(expected);
+	fingerprint = force_fingerprint(q->policy, q->environment, expected);
 	r.expected = expected;
 	r.known_generation = q->full ? 0 : state_looked(q->state, fingerprint);
 	status = put(q, &r, fingerprint, &outcome, &err);

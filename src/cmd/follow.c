@@ -111,7 +111,7 @@ static int take(struct follow *follow, struct policy *policy, const struct envir
 	follow->policy = policy;
 	follow->environment = environment;
 	follow->expected = expected;
-	follow->fingerprint = ruleset_fingerprint(expected);
+	follow->fingerprint = force_fingerprint(policy, environment, expected);
 	return 0;
 }
 

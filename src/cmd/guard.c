@@ -11,8 +11,7 @@ void guard_want(const struct policy *policy, const struct environment *environme
 	const struct service *service = &policy->service;
 	const struct source_list *bind = &environment->bind;
 	const struct source_list *admin = environment->admin_bind.given ? &environment->admin_bind : bind;
-	enum bindguard_mode mode =
-		environment->bind_guard == BIND_GUARD_DENY ? BINDGUARD_DENY : BINDGUARD_REWRITE;
+	enum bindguard_mode mode = environment->bind_guard == BIND_GUARD_DENY ? BINDGUARD_DENY : BINDGUARD_REWRITE;
 	uint32_t origin = environment->bind_guard_origin;
 
 	if (environment->bind_guard == BIND_GUARD_OFF)
@@ -21,6 +20,18 @@ void guard_want(const struct policy *policy, const struct environment *environme
 	bindguard_add(ret, service->tls_port, mode, &bind->v4, &bind->v6, origin);
 	bindguard_add(ret, service->admin_port, mode, &admin->v4, &admin->v6, origin);
 	bindguard_add(ret, service->memcached_port, mode, &bind->v4, &bind->v6, origin);
+}
+
+uint64_t force_fingerprint(
+	const struct policy *policy, const struct environment *environment, const struct ruleset *expected)
+{
+	struct bindguard wanted = {0};
+	uint64_t fingerprint;
+
+	guard_want(policy, environment, &wanted);
+	fingerprint = ruleset_fingerprint(expected) ^ bindguard_fingerprint(&wanted);
+	bindguard_done(&wanted);
+	return fingerprint;
 }
 
 /* What is there. Where nothing is wanted, what cannot be read is to go all the same. */
@@ -54,8 +65,7 @@ static int stored_something_else(struct guard *guard)
 	return -EIO;
 }
 
-int guard_reconcile(
-	const struct policy *policy, const struct environment *environment, bool write, struct guard *guard)
+int guard_reconcile(const struct policy *policy, const struct environment *environment, bool write, struct guard *guard)
 {
 	struct bindguard_changes done;
 	int code;
@@ -67,6 +77,7 @@ int guard_reconcile(
 	guard->known = code == 0;
 	if (code < 0 || !write || !guard->changes.count)
 		return code;
+	guard->known = false; /* until it is read again */
 	code = bindguard_put(&guard->wanted, &guard->err);
 	if (code < 0)
 		return code;
@@ -78,17 +89,19 @@ int guard_reconcile(
 	/* What was to do is what is told. */
 	bindguard_changes_done(&guard->changes);
 	guard->changes = done;
-	guard->applied = code == 0;
+	guard->applied = guard->known = code == 0;
 	return code;
 }
 
 void guard_facts(const struct guard *guard, struct bindguard_refusals *attempts, struct audit_facts *facts)
 {
+	static const struct bindguard_changes none;
+
 	facts->guard_unknown = guard->err.message;
 	if (!guard->known)
 		return;
 	facts->guard = &guard->found;
-	facts->guard_drift = &guard->changes;
+	facts->guard_drift = guard->applied ? &none : &guard->changes;
 	if (bindguard_read_refusals(attempts, NULL) == 0)
 		facts->guard_refusals = attempts;
 }

@@ -280,12 +280,14 @@ static void ask(struct loop *loop, double now)
 	uint32_t generation;
 
 	follow(loop, false);
-	if (watch->fight.stopped && watch->drift_count && fight_may_heal(&watch->fight, now))
+	if (watch->fight.stopped && (watch->drift_count || watch->guard_drift) && fight_may_heal(&watch->fight, now))
 		loop->dirty = true;
 	if (watch->waiting && !watch_holds_back(watch))
 		loop->dirty = true;
 	/* Nobody told whose it was; and it is a period since the last time. */
 	if (!watch->nft || nft_generation(watch->nft, &generation, NULL) < 0 || generation != watch->generation)
+		loop->dirty = loop->urgent = true;
+	if (watch->guard_wanted && bindguard_trace() != watch->guard_trace)
 		loop->dirty = loop->urgent = true;
 	if (loop->dirty)
 		return;
@@ -470,6 +472,7 @@ int command_watch(const struct options *options)
 	findings_done(&watch->unread);
 	free(watch->drift);
 	free(watch->trouble);
+	free(watch->guard_trouble);
 	free(watch->handshake);
 	free(watch->metrics_trouble);
 	free(loop.status);

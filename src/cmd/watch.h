@@ -116,6 +116,10 @@ struct watch {
 	struct findings unread;	    /* of one since then that could not; empty: there was none */
 	char *trouble;		    /* what could not be done, as it was told; NULL: nothing */
 	char *metrics_trouble;	    /* the same for --metrics */
+	char *guard_trouble;	    /* the same for the bind guard */
+	bool guard_wanted;	    /* the bind guard: asked for, or there, */
+	bool guard_drift;	    /* other than the policy says at the last look, */
+	uint64_t guard_trace;	    /* and what its pins were then: see bindguard_trace() */
 	struct nft_culprit culprit; /* who changed our table since the last look; process 0: nobody told */
 	struct nft_culprit rival;   /* who undid what we healed */
 	/* Fingerprints; 0 = none. */

@@ -217,6 +217,64 @@ static int heal(struct watch *watch, double now, struct err *err)
 	return code;
 }
 
+/* --- the bind guard --- */
+
+static void tell_guard_drift(struct watch *watch, const struct bindguard_changes *changes)
+{
+	for (size_t i = 0; i < changes->count; i++) {
+		const struct bindguard_change *change = &changes->items[i];
+
+		watch_say(watch, EVENT_DRIFT, "%s: expected %s, observed %s", change->object,
+			change->expected ? change->expected : "nothing",
+			change->observed ? change->observed : "nothing");
+	}
+}
+
+/* 0, or a negative errno value with guard->err. */
+static int heal_guard(struct watch *watch, double now, struct guard *guard)
+{
+	_cleanup_(state_done) struct state state = state_open();
+	size_t count = guard->changes.count;
+	int code = state_lock(&state, LOCK_SECONDS, &guard->err);
+
+	if (code == -EAGAIN)
+		return code;
+	if (watch_holds_back(watch))
+		return 0;
+	tell_guard_drift(watch, &guard->changes);
+	guard_done(guard);
+	code = guard_reconcile(watch->follow.policy, watch->follow.environment, true, guard);
+	if (code < 0)
+		return code;
+	keep(watch, &state);
+	if (!guard->applied)
+		return 0;
+	watch->heals++;
+	fight_healed(&watch->fight, now);
+	watch_say(watch, EVENT_HEALED, "%zu %s of the bind guard put back, and read back", count,
+		count == 1 ? "difference" : "differences");
+	return 0;
+}
+
+/* Where this host cannot have one, audit says so, and there is no use in trying again. */
+static int look_at_guard(struct watch *watch, double now, struct guard *guard)
+{
+	bool first = !watch->looked;
+	int code = guard_reconcile(watch->follow.policy, watch->follow.environment, false, guard);
+
+	if (code == 0 && guard->changes.count && !first && !watch->guard_drift)
+		fight_found(&watch->fight, now);
+	if (code == 0 && guard->changes.count && watch->options->heal && fight_may_heal(&watch->fight, now) &&
+		!watch_holds_back(watch))
+		code = heal_guard(watch, now, guard);
+	watch->guard_drift = guard->known && guard->changes.count && !guard->applied;
+	watch->guard_wanted = guard->wanted.count || guard->found.remains;
+	watch->guard_trace = watch->guard_wanted ? bindguard_trace() : 0;
+	code = code == -EOPNOTSUPP ? 0 : code;
+	watch_trouble(watch, &watch->guard_trouble, code < 0 ? &guard->err : NULL);
+	return code;
+}
+
 /* --- looking --- */
 
 bool watch_ends_silent(const struct watch *watch)
@@ -310,6 +368,9 @@ bool watch_look(struct watch *watch, double now)
 	struct err foreign_err = {0};
 	struct foreign *foreign = NULL;
 	struct audit_facts facts = {.policy = watch->follow.policy, .environment = watch->follow.environment};
+	struct bindguard_refusals attempts = {0};
+	struct guard guard;
+	int guarded = look_at_guard(watch, now, &guard);
 	int code = look(watch, now, &r, &err);
 	int others = read_others(watch, &foreign, &foreign_err);
 
@@ -322,7 +383,10 @@ bool watch_look(struct watch *watch, double now)
 	facts.drift_unknown = err.message;
 	facts.foreign = foreign;
 	facts.foreign_unknown = foreign_err.message;
+	guard_facts(&guard, &attempts, &facts);
 	judge(watch, &facts, watch->known && others == 0);
+	bindguard_refusals_done(&attempts);
+	guard_done(&guard);
 	foreign_free(foreign);
 	reconcile_done(&r);
 	watch->culprit = (struct nft_culprit){0};
@@ -337,7 +401,7 @@ bool watch_look(struct watch *watch, double now)
 	}
 	/* Back to the system: what a look needs, it needs a few times an hour. */
 	malloc_trim(0);
-	return code == 0 && others == 0;
+	return code == 0 && others == 0 && guarded == 0;
 }
 
 void watch_let_go(struct watch *watch)
@@ -352,7 +416,7 @@ void watch_metrics(struct watch *watch)
 	struct report_metrics metrics = {.environment = watch->follow.environment->name,
 		.policy_path = watch->follow.policy->path,
 		.fingerprint = watch->follow.fingerprint,
-		.conforming = watch->known && !watch->drift_count,
+		.conforming = watch->known && !watch->drift_count && !watch->guard_drift && !watch->guard_trouble,
 		.drift = watch->known ? watch->drift_kinds : NULL,
 		.findings = watch->unread.count ? &watch->unread : &watch->findings,
 		.looked = watch->asked,

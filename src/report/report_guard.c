@@ -36,7 +36,9 @@ void print_guard_changes(
 		const struct bindguard_change *change = &changes->items[i];
 		enum change_kind kind = guard_change_kind(change);
 		_cleanup_free_ char *label = mem_format("%-26s", change->object);
-		const char *detail = kind == CHANGE_CHANGE ? "" : change->expected ? change->expected : change->observed;
+		const char *detail = kind == CHANGE_CHANGE ? ""
+				     : change->expected	   ? change->expected
+							   : change->observed;
 
 		print_line(style, kind, kind_sign(kind), 0, label, detail);
 		print_place(style, policy, change->origin,
@@ -55,9 +57,10 @@ static void print_attempt(const struct report_style *style, const struct bindgua
 	char address[INTERVAL_TEXT];
 	char number[32];
 	char duration[32];
-	_cleanup_free_ char *where = mem_format(
-		"%s port %u", value_format(attempt->width, attempt->address, address), attempt->port);
-	_cleanup_free_ char *ago = mem_format("%s ago", format_duration(duration, sizeof(duration), attempt->seconds_ago));
+	_cleanup_free_ char *where =
+		mem_format("%s port %u", value_format(attempt->width, attempt->address, address), attempt->port);
+	_cleanup_free_ char *ago =
+		mem_format("%s ago", format_duration(duration, sizeof(duration), attempt->seconds_ago));
 
 	fprintf(style->stream, "  %-*s %12s %-10s   %-16s %s", width, where, format_count(number, attempt->count),
 		attempt->rewritten ? "rewritten" : "refused", ago, paint(style, YELLOW));
@@ -103,7 +106,6 @@ void print_guard_status(const struct report_style *style, const struct report_st
 		guard_in_force(guard) ? guard_mode_name(guard) : "not in force", paint(style, RESET));
 	for (size_t i = 0; i < guard->count; i++)
 		fprintf(stream, "%s%u", i ? ", " : " on ", guard->ports[i].port);
-	fprintf(stream, "%s; %s refused, %s rewritten\n",
-		guard->everywhere ? "" : " for processes of this container",
+	fprintf(stream, "%s; %s refused, %s rewritten\n", guard->everywhere ? "" : " for processes of this container",
 		format_count(number, report->attempts->refused), format_count(other, report->attempts->rewritten));
 }

@@ -258,11 +258,6 @@ static void changes(const struct report_style *style, const struct report_change
 			strcmp(style->command, "plan") == 0 ? "apply" : style->command);
 		return;
 	}
-	if (!report->applied) {
-		/* What could not be done is told as an error. */
-		print_confirm(style, report);
-		return;
-	}
 	fprintf(stream, "%s%s%s%s and read back: nothing differs. (%.0f ms", paint(style, GREEN),
 		report->environment ? "Applied" : "Removed", paint(style, RESET),
 		report->changes->count ? " in one transaction" : "", report->seconds * 1000);
