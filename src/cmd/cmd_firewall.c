@@ -22,6 +22,11 @@ static int report_changes(const struct options *options, const struct reconcile 
 	const struct warnings *warnings, const struct put_outcome *outcome)
 {
 	bool differs = r->changes->count || guard->changes.count;
+	int status = r->write	    ? EXIT_CONFORMING
+		     : differs	    ? EXIT_DIFFERS
+		     : guard->known ? EXIT_CONFORMING
+				    : EXIT_TROUBLE;
+
 	struct report_style style = output_style(options);
 	struct report_changes report = {.environment = outcome->environment,
 		.policy = r->policy,
@@ -39,7 +44,7 @@ static int report_changes(const struct options *options, const struct reconcile 
 
 	options->renderer->changes(&style, &report);
 	warnings_show(options, warnings);
-	return finish_output(options, !r->write && differs ? EXIT_DIFFERS : EXIT_CONFORMING);
+	return finish_output(options, status);
 }
 
 void lock_or_warn(struct state *state, struct warnings *warnings)
@@ -379,6 +384,10 @@ static int compare(const struct options *options, struct report_status *report, 
 	changes = ruleset_diff(expected, report->observed);
 	report->differences = changes->count + count_guard_drift(*policy, environment, report->guard);
 	report->conforming = report->differences ? CONFORMING_NO : CONFORMING_YES;
+	if (!report->differences && !report->guard && environment->bind_guard != BIND_GUARD_OFF) {
+		report->conforming = CONFORMING_UNKNOWN;
+		report->unknown_why = report->guard_why;
+	}
 	report->policy_path = (*policy)->path;
 	changeset_free(changes);
 	ruleset_free(expected);

@@ -32,7 +32,8 @@ static const struct command commands[] = {
 		"Commits what differs as one transaction, which the kernel takes as a whole or not\n"
 		"at all, and only if nobody else changed the ruleset since it was read. Then reads\n"
 		"the table back: success means that nothing differs. Where nothing differs before,\n"
-		"nothing is sent. Other tables are never touched.\n"
+		"nothing is sent. Other tables are never touched. Then the same with the bind guard,\n"
+		"where the policy has one: what is wrong with it does not undo the table.\n"
 		"\n"
 		"With --confirm SECONDS it is undone, unless `dflyguard confirm` comes in time: also\n"
 		"where this program or the login that started it is gone by then. It then goes back\n"
@@ -111,9 +112,9 @@ static const struct command commands[] = {
 		"Writes the ruleset as a file that `nft -f` loads, for hosts where dflyguard is not\n"
 		"installed, and for reading.\n",
 		"dflyguard export --to nft > dflyguard.nft"},
-	{"remove", OPTION_DRY_RUN, command_remove, "delete our table and nothing else",
-		"Deletes table inet dflyguard. The guarded ports are then open to whoever other\n"
-		"tables let through. Needs no policy.\n",
+	{"remove", OPTION_DRY_RUN, command_remove, "delete our table and bind guard, and nothing else",
+		"Deletes table inet dflyguard, and the bind guard of this network namespace. The guarded\n"
+		"ports are then open to whoever other tables let through. Needs no policy.\n",
 		"dflyguard remove --dry-run\ndflyguard remove"},
 };
 

@@ -569,6 +569,7 @@ static void status(const struct report_style *style, const struct report_status 
 		fprintf(stream, "%snot in force%s: %s\n", paint(style, RED), paint(style, RESET), report->why_not);
 		if (!observed->present) {
 			print_waiting(style, report);
+			print_guard_status(style, report);
 			return;
 		}
 	} else {

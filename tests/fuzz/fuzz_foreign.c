@@ -27,7 +27,9 @@ static void check_fact(const struct foreign_fact *fact)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct foreign_question question = replay_question();
-	struct audit_facts facts = {.drift_unknown = "-", .foreign_unknown = "-"};
+	static const struct environment environment;
+	struct audit_facts facts = {
+		.environment = &environment, .drift_unknown = "-", .foreign_unknown = "-", .guard_unknown = "-"};
 	struct findings findings = {0};
 	struct foreign *foreign;
 	int r;

@@ -334,6 +334,8 @@ lacking() {
 	umount /sys/fs/bpf
 	expect_exit 0 guard apply
 	expect_text "$errors" 'bind guard is not in force' 'none is mounted' 'mount -t bpf'
+	expect_exit 2 guard plan
+	expect_text "$errors" 'none is mounted'
 	expect_exit 2 guard audit
 	expect_text "$out" 'unknown +critical +bind\.guard' 'pass +firewall\.in_force' 'pass +firewall\.drift'
 	mount -t bpf bpf /sys/fs/bpf

@@ -4,8 +4,8 @@
  * What bind(2) answers, for tests/kernel/bind_guard.sh.
  *
  *   bindprobe 4|6 ADDRESS PORT [OPTION...]
- *       binds and listens; prints the address that the socket then has ("127.0.0.1", "::ffff:127.0.0.1"), or the name of
- *       the error. Options: v6only, reuseport, freebind, transparent, mptcp, udp, unspec (the family in the address is
+ *       binds and listens; prints the address that the socket then has ("127.0.0.1", "::ffff:127.0.0.1"), or the name
+ * of the error. Options: v6only, reuseport, freebind, transparent, mptcp, udp, unspec (the family in the address is
  *       AF_UNSPEC). SO_REUSEADDR is set, as servers do.
  *   bindprobe hammer PORT
  *       binds 0.0.0.0, :: and ::ffff:0.0.0.0 in turn until standard input ends; then prints "tried N bound N". Says

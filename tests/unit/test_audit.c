@@ -12,6 +12,10 @@ struct scene {
 	struct compiled expected, observed;
 	struct changeset *drift;
 	struct foreign *foreign;
+	struct bindguard guard;
+	struct bindguard_changes guard_drift;
+	struct bindguard_refusals attempts;
+	struct environment environment;
 	struct audit_facts facts;
 	struct findings findings;
 };
@@ -35,8 +39,12 @@ static void scene_begin(struct scene *scene, void (*mutate)(struct ruleset *))
 	if (mutate)
 		mutate(scene->observed.ruleset);
 	scene->drift = ruleset_diff(scene->expected.ruleset, scene->observed.ruleset);
+	scene->environment = *scene->expected.environment;
 	scene->facts = (struct audit_facts){.policy = scene->expected.policy,
-		.environment = scene->expected.environment,
+		.environment = &scene->environment,
+		.guard = &scene->guard,
+		.guard_drift = &scene->guard_drift,
+		.guard_refusals = &scene->attempts,
 		.drift = scene->drift,
 		.foreign = scene->foreign};
 }
@@ -44,6 +52,9 @@ static void scene_begin(struct scene *scene, void (*mutate)(struct ruleset *))
 static void scene_done(struct scene *scene)
 {
 	findings_done(&scene->findings);
+	bindguard_done(&scene->guard);
+	bindguard_changes_done(&scene->guard_drift);
+	bindguard_refusals_done(&scene->attempts);
 	foreign_free(scene->foreign);
 	changeset_free(scene->drift);
 	compiled_done(&scene->observed);
@@ -215,6 +226,65 @@ static void unreadable(struct scene *s)
 	s->facts.drift_unknown = "the kernel answered: Operation not permitted";
 	s->facts.foreign = NULL;
 	s->facts.foreign_unknown = s->facts.drift_unknown;
+	s->facts.guard = NULL;
+	s->facts.guard_drift = NULL;
+	s->facts.guard_refusals = NULL;
+	s->facts.guard_unknown = s->facts.drift_unknown;
+}
+
+/* A guard of one port, of which `drift` says what is wrong. */
+static void guard(struct scene *s, enum bind_guard_mode mode)
+{
+	const struct intervals v4 = {.width = WIDTH_IPV4};
+	const struct intervals v6 = {.width = WIDTH_IPV6};
+
+	s->environment.bind_guard = mode;
+	s->guard.remains = s->guard.everywhere = true;
+	s->guard.hooks[0] = s->guard.hooks[1] = ATTACHED;
+	bindguard_add(&s->guard, 6379, BINDGUARD_DENY, &v4, &v6, 0);
+}
+
+static void guard_good(struct scene *s)
+{
+	guard(s, BIND_GUARD_DENY);
+}
+
+static void guard_container(struct scene *s)
+{
+	guard(s, BIND_GUARD_REWRITE);
+	s->guard.everywhere = false;
+}
+
+static void guard_tried(struct scene *s)
+{
+	guard(s, BIND_GUARD_DENY);
+	s->attempts.refused = 2;
+	ARRAY_GROW(s->attempts.items, s->attempts.count, s->attempts.capacity);
+	s->attempts.items[s->attempts.count++] = (struct bindguard_refusal){
+		.width = WIDTH_IPV4, .port = 6379, .count = 2, .process = 7, .user = 9, .command = "dragonfly"};
+}
+
+static void guard_missing(struct scene *s)
+{
+	struct bindguard nothing = {0};
+
+	guard(s, BIND_GUARD_DENY);
+	bindguard_diff(&s->guard, &nothing, &s->guard_drift);
+}
+
+static void guard_unwanted(struct scene *s)
+{
+	struct bindguard nothing = {0};
+
+	guard(s, BIND_GUARD_OFF);
+	bindguard_diff(&nothing, &s->guard, &s->guard_drift);
+}
+
+static void guard_unknown(struct scene *s)
+{
+	unreadable(s);
+	s->environment.bind_guard = BIND_GUARD_DENY;
+	s->facts.guard_unknown = "this kernel cannot do that";
 }
 
 static void unchanged(struct scene *s)
@@ -290,6 +360,19 @@ static const struct fixture {
 	{"firewall.owner", NULL, our_owner, OUTCOME_FAIL, SEVERITY_WARNING, "table inet dflyguard: a program owns it"},
 	{"firewall.owner", NULL, unreadable, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Operation not permitted"},
 	{"firewall.owner", NULL, incomplete, OUTCOME_UNKNOWN, SEVERITY_WARNING, "more rules"},
+	{"bind.guard", NULL, NULL, OUTCOME_NOT_APPLICABLE, SEVERITY_CRITICAL, "bind_guard = off, and none is there"},
+	{"bind.guard", NULL, guard_good, OUTCOME_PASS, SEVERITY_CRITICAL,
+		"in force on 6379: other addresses are refused: "},
+	{"bind.guard", NULL, guard_container, OUTCOME_PASS, SEVERITY_CRITICAL,
+		"are replaced, for processes of this container only"},
+	{"bind.guard", NULL, guard_tried, OUTCOME_PASS, SEVERITY_CRITICAL,
+		"2 binds refused, 0 rewritten; the last one: dragonfly (process 7, user 9) to 0.0.0.0 port 6379"},
+	{"bind.guard", NULL, guard_missing, OUTCOME_FAIL, SEVERITY_CRITICAL,
+		"3 differences from bind_guard = deny: bind guard hook bind4: expected attached, found nothing; "},
+	{"bind.guard", NULL, guard_unwanted, OUTCOME_FAIL, SEVERITY_CRITICAL,
+		"3 differences from bind_guard = off: bind guard hook bind4: expected nothing, found attached; "},
+	{"bind.guard", NULL, guard_unknown, OUTCOME_UNKNOWN, SEVERITY_CRITICAL,
+		"bind_guard = deny: this kernel cannot do that"},
 };
 
 static void test_fixtures(void **state)

@@ -210,6 +210,8 @@ static void dump_environment(struct text *text, const struct policy *policy, con
 	dump_word(text, policy, "server", server_mode_name(e->server), e->server_origin);
 	dump_word(text, policy, "log", log_mode_name(e->log), e->log_origin);
 	dump_word(text, policy, "routed", routed_mode_name(e->routed), e->routed_origin);
+	if (e->bind_guard_origin)
+		dump_word(text, policy, "bind_guard", bind_guard_mode_name(e->bind_guard), e->bind_guard_origin);
 	dump_number(
 		text, policy, "max_connections_per_source", e->max_connections_per_source, e->max_connections_origin);
 	if (e->handshake_timeout_origin)
@@ -483,7 +485,16 @@ static const struct {
 	{"service { tls_port = 6380 } environment e { " EXPECT("") " colour = red }",
 		"text:1: unknown option 'colour': known in environment NAME { }: tls, clients, admins, "
 		"memcached_clients, bind, admin_bind, loopback, admin_tls, max_connections_per_source, "
-		"new_connections_per_second, ipv6_source_prefix, handshake_timeout, server, log and routed\n"},
+		"new_connections_per_second, ipv6_source_prefix, handshake_timeout, server, log, routed and "
+		"bind_guard\n"},
+	{"service { tls_port = 6380 } environment e { clients = {} bind_guard = deny }",
+		"text:1: environment 'e' has bind_guard = deny, but no 'bind', so that there is no address to keep the "
+		"server to: write bind = {...}, or bind_guard = off\n"},
+	{"service { tls_port = 6380 } environment e { clients = {} admin_bind = {\"10.0.0.1\"} bind_guard = rewrite }",
+		"text:1: environment 'e' has bind_guard = rewrite, but no 'bind', so that there is no address to keep "
+		"the server to: write bind = {...}, or bind_guard = off\n"},
+	{"service { tls_port = 6380 } environment e { clients = {} bind_guard = on }",
+		"text:1: bind_guard = 'on': write off, deny or rewrite\n"},
 	{"service { tls_port = 6380 } environment e { expect = { from = any to_port = 6380 speaks = tls verdict = "
 	 "allow } }",
 		"text:1: a section is written without '=': write expect { ... }\n"
@@ -996,6 +1007,7 @@ static void test_words(void **state)
 	assert_string_equal(server_mode_name(SERVER_OPTIONAL), "optional");
 	assert_string_equal(log_mode_name(LOG_NONE), "none");
 	assert_string_equal(routed_mode_name(ROUTED_NONE), "none");
+	assert_string_equal(bind_guard_mode_name(BIND_GUARD_REWRITE), "rewrite");
 	assert_string_equal(speaks_mode_name(SPEAKS_PLAINTEXT), "plaintext");
 	assert_string_equal(expect_verdict_name(EXPECT_REFUSE), "refuse");
 }

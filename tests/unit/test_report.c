@@ -162,6 +162,30 @@ static void mutate_each_kind(struct ruleset *r)
 	mutate_chain_opaque(r);
 }
 
+/* The bind guard alone: missing, other, and too much. */
+static void show_guard_changes(
+	const struct renderer *renderer, const struct report_style *style, struct report_changes how)
+{
+	struct bindguard_change items[] = {{(char[]){"bind guard hook bind4"}, (char[]){"attached"}, NULL, 1},
+		{(char[]){"bind guard port 6379"}, (char[]){"deny all but 10.0.0.1"},
+			(char[]){"deny all but 10.0.0.2\033[2J"}, 1},
+		{(char[]){"bind guard port 6380"}, NULL, (char[]){"rewrite to ::1 all but ::1"}, 0}};
+	struct bindguard_changes guard = {.items = items, .count = ARRAY_SIZE(items)};
+
+	how.guard = &guard;
+	show_mutation(renderer, style, mutate_nothing, how);
+}
+
+static void show_guard_plan(const struct renderer *renderer, const struct report_style *style)
+{
+	show_guard_changes(renderer, style, (struct report_changes){0});
+}
+
+static void show_guard_applied(const struct renderer *renderer, const struct report_style *style)
+{
+	show_guard_changes(renderer, style, (struct report_changes){.write = true, .applied = true, .seconds = 0.0314});
+}
+
 static void show_each_kind(const struct renderer *renderer, const struct report_style *style)
 {
 	show_mutation(renderer, style, mutate_each_kind, (struct report_changes){0});
@@ -313,7 +337,13 @@ static void show_status_of(const struct renderer *renderer, const struct report_
 	struct report_status report, const struct ruleset *observed)
 {
 	static const struct refused_sources nobody;
+	static const struct bindguard no_guard;
+	static const struct bindguard_refusals no_attempts;
 
+	if (!report.guard && !report.guard_why) {
+		report.guard = &no_guard;
+		report.attempts = &no_attempts;
+	}
 	report.observed = observed;
 	report.sources = ruleset_source_count(observed);
 	if (!report.refused && !report.refused_why)
@@ -382,6 +412,52 @@ static void show_unknown(const struct renderer *renderer, const struct report_st
 		mutate_nothing);
 }
 
+/* One guard in force for two ports, and what was tried: commands are any bytes. */
+static void show_guard(const struct renderer *renderer, const struct report_style *style)
+{
+	struct bindguard_refusal tried[] = {{.width = WIDTH_IPV4,
+						    .address = {0, 0},
+						    .port = 6379,
+						    .count = 1234,
+						    .seconds_ago = 3,
+						    .process = 4711,
+						    .user = 999,
+						    .command = "dragonfly\033[31m"},
+		{.width = WIDTH_IPV4, .mapped = true, .port = 6380, .count = 1, .seconds_ago = 7200, .command = "x"},
+		{.width = WIDTH_IPV6, .port = 6380, .rewritten = true, .count = 2, .process = 1, .command = "nc"}};
+	struct bindguard_refusals attempts = {.refused = 1235, .rewritten = 2, .items = tried, .count = 3};
+	struct intervals v4 = {.width = WIDTH_IPV4};
+	struct intervals v6 = {.width = WIDTH_IPV6};
+	struct bindguard guard = {.hooks = {ATTACHED, ATTACHED}, .remains = true, .everywhere = true};
+	struct report_status report = {.in_force = true, .unknown_why = "-", .guard = &guard, .attempts = &attempts};
+
+	bindguard_add(&guard, 6380, BINDGUARD_DENY, &v4, &v6, 0);
+	bindguard_add(&guard, 6379, BINDGUARD_DENY, &v4, &v6, 0);
+	show_status(renderer, style, report, mutate_nothing);
+	bindguard_done(&guard);
+}
+
+/* Somebody took an attachment away, in a container. */
+static void show_guard_broken(const struct renderer *renderer, const struct report_style *style)
+{
+	struct bindguard_refusals attempts = {0};
+	struct intervals v4 = {.width = WIDTH_IPV4};
+	struct intervals v6 = {.width = WIDTH_IPV6};
+	struct bindguard guard = {.hooks = {ATTACHED, ATTACHED_NOT}, .remains = true};
+	struct report_status report = {.in_force = true, .unknown_why = "-", .guard = &guard, .attempts = &attempts};
+
+	bindguard_add(&guard, 6379, BINDGUARD_REWRITE, &v4, &v6, 0);
+	show_status(renderer, style, report, mutate_nothing);
+	bindguard_done(&guard);
+}
+
+static void show_guard_unknown(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){.in_force = true, .unknown_why = "-", .guard_why = "bind guard: not permitted"},
+		mutate_nothing);
+}
+
 static void show_dormant(const struct renderer *renderer, const struct report_style *style)
 {
 	show_status(renderer, style,
@@ -396,7 +472,10 @@ static void show_absent(const struct renderer *renderer, const struct report_sty
 {
 	struct ruleset *absent = ruleset_new();
 	struct refused_sources nobody = {0};
+	struct bindguard guard = {0};
 	struct report_status report = {.observed = absent,
+		.guard = &guard,
+		.attempts = &(struct bindguard_refusals){0},
 		.refused = &nobody,
 		.why_not = "there is no table inet dflyguard in this network namespace",
 		.conforming = CONFORMING_NO,
@@ -839,6 +918,8 @@ static void show_audit_of(const struct renderer *renderer, const struct report_s
 	struct foreign *foreign = foreign_new();
 	struct changeset *changes;
 	struct changeset *nothing = ruleset_diff(expected.ruleset, expected.ruleset);
+	struct bindguard guard = {0};
+	struct bindguard_changes guard_drift = {0};
 	struct audit_facts facts = {.policy = expected.policy, .environment = expected.environment};
 
 	apply_mutation(&(struct mutation){.mutate = mutate ? mutate : mutate_nothing}, observed.ruleset);
@@ -868,8 +949,11 @@ static void show_audit_of(const struct renderer *renderer, const struct report_s
 		foreign->legacy = LEGACY_UNKNOWN;
 		foreign->legacy_why = mem_format("cannot read %s", facts_called);
 	}
-	facts.drift_unknown = facts.foreign_unknown = "the kernel answered: Operation not permitted";
+	facts.drift_unknown = facts.foreign_unknown = facts.guard_unknown =
+		"the kernel answered: Operation not permitted";
 	if (mutate) {
+		facts.guard = &guard;
+		facts.guard_drift = &guard_drift;
 		facts.drift = healed ? nothing : changes;
 		facts.foreign = foreign;
 	}
@@ -1127,6 +1211,11 @@ static const struct report_case cases[] = {
 		"in_force=true conforming=false differences=1234 sources policy=\"p.conf\""},
 	{"status-one-difference", "status", false, false, show_one_difference, "in_force=true conforming=false"},
 	{"status-unknown", "status", false, false, show_unknown, "in_force=true conforming=null policy=null"},
+	{"status-guard", "status", false, false, show_guard, "bind_guard in_force=true"},
+	{"status-guard-broken", "status", false, false, show_guard_broken, "bind_guard in_force=true"},
+	{"status-guard-unknown", "status", false, false, show_guard_unknown, "bind_guard in_force=true"},
+	{"plan-guard", "plan", false, false, show_guard_plan, CHANGE_KEYS "applied=false"},
+	{"apply-guard", "apply", false, false, show_guard_applied, CHANGE_KEYS "applied=true"},
 	{"status-dormant", "status", false, false, show_dormant, "in_force=false why_not"},
 	{"status-absent", "status", false, false, show_absent,
 		"in_force=false environment=null since=null counters={} sources=0"},
