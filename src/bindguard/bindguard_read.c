@@ -3,7 +3,9 @@
 /* What is in force, as the kernel tells it. */
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,7 +27,8 @@ int guard_error(struct err *err, int code, const char *doing)
 {
 	if (code == -EPERM || code == -EACCES) {
 		err_set(err, EPERM, ERR_COMMIT, "bind guard: %s: %s", doing, strerror(EPERM));
-		err_hint(err, "run as root of the host, or with CAP_BPF and CAP_NET_ADMIN; where the kernel is locked "
+		err_hint(err, "run as root of the host, or with CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON; where the "
+			      "kernel is locked "
 			      "down, "
 			      "write bind_guard = off");
 		return -EPERM;
@@ -71,10 +74,27 @@ struct bpf_object *object_open(const struct library *library, struct err *err)
 	return object;
 }
 
+static bool may_load(void)
+{
+	static const unsigned int needed[] = {CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON};
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
+	bool all = true;
+
+	if (syscall(SYS_capget, &header, sets) < 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		all = all && sets[CAP_TO_INDEX(needed[i])].effective & CAP_TO_MASK(needed[i]);
+	return all || sets[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
+}
+
 int object_load(const struct library *library, struct bpf_object *object, struct err *err)
 {
 	int code = library->bpf_object__load(object);
 
+	/* What a program may call depends on who loads it: "Invalid argument" then means a privilege. */
+	if (code == -EINVAL && !may_load())
+		code = -EPERM;
 	return code < 0 ? guard_error(err, code, "loading the programs into the kernel") : 0;
 }
 

@@ -328,6 +328,7 @@ denies() { [ "$("$bindprobe" 4 0.0.0.0 6379)" = EPERM ]; }
 t "apply --confirm and rollback take the guard with them" undone
 
 lacking() {
+	local only=(setpriv --inh-caps=-all)
 	guarded deny "$both"
 	expect_exit 0 guard remove
 	# Beneath the bpf filesystem of the test there is none.
@@ -341,12 +342,14 @@ lacking() {
 	mount -t bpf bpf /sys/fs/bpf
 	expect_exit 1 guard plan
 	# Without the capability: an error, and the firewall is in force all the same.
-	expect_exit 2 setpriv --bounding-set=-bpf,-sys_admin --inh-caps=-bpf,-sys_admin "$dflyguard" --policy "$policy_file" apply
+	expect_exit 2 "${only[@]}" --bounding-set=-all,+net_admin,+perfmon "$dflyguard" --policy "$policy_file" apply
 	expect_text "$errors" 'firewall is as the policy says, but not the bind guard' 'CAP_BPF'
-	expect_exit 0 setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "$dflyguard" --policy "$policy_file" apply
-	expect_exit 0 setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "$dflyguard" --policy "$policy_file" audit
+	expect_exit 2 "${only[@]}" --bounding-set=-all,+net_admin,+bpf "$dflyguard" --policy "$policy_file" apply
+	expect_text "$errors" 'CAP_PERFMON'
+	expect_exit 0 "${only[@]}" --bounding-set=-all,+net_admin,+bpf,+perfmon "$dflyguard" --policy "$policy_file" apply
+	expect_exit 0 "${only[@]}" --bounding-set=-all,+net_admin,+bpf,+perfmon "$dflyguard" --policy "$policy_file" audit
 }
-t "where the host cannot have a guard the firewall works, and audit says so; CAP_BPF and CAP_NET_ADMIN suffice" lacking
+t "where the host cannot have a guard the firewall works, and audit says so; three capabilities suffice" lacking
 
 removed() {
 	apply

@@ -184,6 +184,35 @@ kept_by_unit() {
 }
 t "what a unit put in force is what it finds after a reboot with a bad policy" kept_by_unit
 
+# The bind guard, by each unit with all that is taken from it. Its cgroups are this systemd's own.
+bind_guard() {
+	booted 'default_environment = production
+service { tls_port = 6380 }
+environment production { tls = optional clients = {"10.20.0.0/24"} bind = {"127.0.0.1"} bind_guard = deny }' || return 0
+	echo WATCH_OPTIONS=--heal >"$system/etc/default/dflyguard"
+	run_system dflyguard.service <<-'END'
+		systemctl is-active dflyguard
+		# Where there is no such filesystem, as here in a container, the firewall is in force without the guard.
+		dflyguard status | grep '^in force'
+		mount -t bpf bpf /sys/fs/bpf || { echo cannot; exit; }
+		systemctl restart dflyguard
+		dflyguard status | grep 'bind guard'
+		timeout 5 nc -l 0.0.0.0 6379; echo "nc $?"
+		systemctl start dflyguard-audit; echo "audit $?"
+		rm /sys/fs/bpf/dflyguard/*/bind4
+		systemctl start dflyguard-audit 2>/dev/null; echo "audit $?"
+		systemctl start dflyguard-watch
+		for _ in $(seq 500); do
+			dflyguard audit -q && echo healed && break
+			sleep 0.02
+		done
+		journalctl -q -u dflyguard -u dflyguard-watch -o cat | grep -i 'bind guard'
+	END
+	! grep -q '^cannot' "$out" || { skip "no bpf filesystem can be mounted here"; return; }
+	expect_text "$out" '^active' '^in force' 'bind guard deny on 6379, 6380' '^nc 1' 'Operation not permitted' '^audit 0' '^audit 1' '^healed'
+}
+t "bind_guard: put in force, audited and healed by the units" bind_guard
+
 audit_by_timer() {
 	booted "$good_policy" || return 0
 	run_system dflyguard.service dflyguard-audit.timer <<-'END'

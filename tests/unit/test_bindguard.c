@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The model of the bind guard, and what differs between two of it. What the kernel makes of it: tests/kernel/bind_guard.sh. */
+/* The model of the bind guard, and what differs between two of it. What the kernel makes of it:
+ * tests/kernel/bind_guard.sh. */
 
 #include "bindguard.h"
 #include "testing.h"
