@@ -135,11 +135,21 @@ void place_done(const struct place *place)
 		close(place->cgroup);
 }
 
+/* A bpf filesystem may be for everybody to write to (mode 1777, unless whoever mounts it says otherwise). What lies in
+ * a folder that somebody else could change is none of ours: not to be read, and not to be removed by root. */
+bool place_is_ours(void)
+{
+	struct stat status;
+
+	return lstat(PARENT, &status) == 0 && S_ISDIR(status.st_mode) &&
+	       (status.st_uid == 0 || status.st_uid == geteuid()) && !(status.st_mode & (S_IWGRP | S_IWOTH));
+}
+
 bool bindguard_remains(void)
 {
 	struct place place;
 
-	return access(PARENT, F_OK) == 0 && place_name(&place) && access(place.folder, F_OK) == 0;
+	return place_is_ours() && place_name(&place) && access(place.folder, F_OK) == 0;
 }
 
 uint64_t bindguard_trace(void)

@@ -70,6 +70,8 @@ bool place_name(struct place *ret);
 /* All of it; 0, or a negative errno value with `err`. Free with place_done(). */
 int place_open(struct place *ret, struct err *err);
 void place_done(const struct place *place);
+/* Whether nobody but root, or the caller, can change what is in BPFFS/dflyguard. False also where that is not there. */
+bool place_is_ours(void);
 /* "FOLDER/name"; `buffer` holds PLACE_PATH bytes; returns it. */
 #define PLACE_PATH 160
 const char *place_path(const struct place *place, const char *name, char *buffer);

@@ -40,7 +40,14 @@ static int make_folder(const struct place *place, struct err *err)
 {
 	_cleanup_free_ char *parent = mem_stringn(place->folder, (size_t)(strrchr(place->folder, '/') - place->folder));
 
-	if ((mkdir(parent, 0700) < 0 && errno != EEXIST) || (mkdir(place->folder, 0700) < 0 && errno != EEXIST))
+	if (mkdir(parent, 0700) == 0 || errno == EEXIST) {
+		if (!place_is_ours()) {
+			err_set(err, EPERM, ERR_IO, "bind guard: %s is not a folder of root's alone", parent);
+			err_hint(err, "find out who made it, and take it away");
+			return -EPERM;
+		}
+	}
+	if (mkdir(place->folder, 0700) < 0 && errno != EEXIST)
 		return err_set(err, errno, ERR_IO, "bind guard: cannot make the folder %s: %s", place->folder,
 			strerror(errno));
 	return 0;

@@ -289,7 +289,7 @@ static void read_all(
 	uint32_t id = known ? map_id(library, policy) : 0;
 
 	ret->everywhere = place->cgroup_id == 1;
-	ret->remains = access(place->folder, F_OK) == 0;
+	ret->remains = bindguard_remains();
 	if (!ret->remains)
 		return;
 	for (unsigned int i = 0; i < BINDGUARD_HOOKS; i++) {

@@ -351,6 +351,26 @@ lacking() {
 }
 t "where the host cannot have a guard the firewall works, and audit says so; three capabilities suffice" lacking
 
+planted() { # in a filesystem that everybody may write to, somebody else was first
+	local victim=$work/victim
+	guarded deny "$both"
+	expect_exit 0 guard remove
+	mkdir "$victim" && touch "$victim/precious"
+	mkdir "$pins"
+	ln -s "$victim" "$pins/$("$bindprobe" cookie)"
+	chown 65534 "$pins"
+	expect_exit 0 guard remove
+	guarded off "$both"
+	expect_exit 0 guard apply
+	guarded deny "$both"
+	expect_exit 2 guard apply
+	expect_text "$errors" "$pins is not a folder of root's alone"
+	[ -e "$victim/precious" ] || wrong "what somebody pointed to was removed"
+	rm -r "$pins"
+	apply
+}
+t "a folder that is somebody else's is neither used nor emptied" planted
+
 removed() {
 	apply
 	expect_exit 0 guard remove

@@ -7,6 +7,8 @@
  *       binds and listens; prints the address that the socket then has ("127.0.0.1", "::ffff:127.0.0.1"), or the name
  * of the error. Options: v6only, reuseport, freebind, transparent, mptcp, udp, unspec (the family in the address is
  *       AF_UNSPEC). SO_REUSEADDR is set, as servers do.
+ *   bindprobe cookie
+ *       prints the cookie of the network namespace.
  *   bindprobe hammer PORT
  *       binds 0.0.0.0, :: and ::ffff:0.0.0.0 in turn until standard input ends; then prints "tried N bound N". Says
  *       "ready" when it has begun.
@@ -14,6 +16,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -23,6 +26,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
@@ -129,8 +135,22 @@ static int hammer(unsigned short port)
 	return 0;
 }
 
+static int cookie(void)
+{
+	int any = socket(AF_UNIX, SOCK_DGRAM, 0);
+	uint64_t number;
+	socklen_t length = sizeof(number);
+
+	if (getsockopt(any, SOL_SOCKET, SO_NETNS_COOKIE, &number, &length) < 0)
+		return 1;
+	printf("%" PRIu64 "\n", number);
+	return 0;
+}
+
 int main(int count, char **arguments)
 {
+	if (count == 2 && strcmp(arguments[1], "cookie") == 0)
+		return cookie();
 	if (count == 3 && strcmp(arguments[1], "hammer") == 0)
 		return hammer((unsigned short)atoi(arguments[2]));
 	if (count < 4)
