@@ -4,14 +4,14 @@
  * What bind(2) answers, for tests/kernel/bind_guard.sh.
  *
  *   bindprobe 4|6 ADDRESS PORT [OPTION...]
- *       binds and listens; prints the address that the socket then has ("127.0.0.1", "::ffff:127.0.0.1"), or the name
- * of the error. Options: v6only, reuseport, freebind, transparent, mptcp, udp, unspec (the family in the address is
- *       AF_UNSPEC). SO_REUSEADDR is set, as servers do.
+ *       binds and listens; prints the address that the socket then has, or the name of the error. Options: v6only,
+ *       reuseport, freebind, transparent, mptcp, udp, unspec (the family in the address is AF_UNSPEC). SO_REUSEADDR is
+ *       set, as servers do.
  *   bindprobe cookie
  *       prints the cookie of the network namespace.
  *   bindprobe hammer PORT
- *       binds 0.0.0.0, :: and ::ffff:0.0.0.0 in turn until standard input ends; then prints "tried N bound N". Says
- *       "ready" when it has begun.
+ *       binds 0.0.0.0, :: and ::ffff:0.0.0.0 in turn until standard input ends; then prints "tried N bound N refused N"
+ *       (EPERM). Says "ready" when it has begun.
  */
 
 #include <arpa/inet.h>
@@ -116,6 +116,7 @@ static int hammer(unsigned short port)
 	struct pollfd end = {.fd = STDIN_FILENO, .events = POLLIN};
 	unsigned long tried = 0;
 	unsigned long bound = 0;
+	unsigned long refused = 0;
 
 	puts("ready");
 	fflush(stdout);
@@ -128,10 +129,14 @@ static int hammer(unsigned short port)
 
 		if (one < 0)
 			return 1;
-		bound += bind(one, &address.any, length) == 0;
+		set(one, SOL_SOCKET, SO_REUSEADDR);
+		if (bind(one, &address.any, length) == 0)
+			bound++;
+		else
+			refused += errno == EPERM;
 		close(one);
 	}
-	printf("tried %lu bound %lu\n", tried, bound);
+	printf("tried %lu bound %lu refused %lu\n", tried, bound, refused);
 	return 0;
 }
 
