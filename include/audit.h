@@ -81,6 +81,8 @@ struct watch_facts {
 
 /* The checks of watch, beside those of audit_checks(). Static. */
 const struct check *audit_watch_checks(size_t *ret_count);
+/* It is one of those: `audit` does not have it. */
+bool check_is_watch_only(const struct check *check);
 /* Appends a finding of each. To be called before audit_run(), which sorts all. Pure. */
 void audit_watch(const struct watch_facts *facts, struct findings *ret);
 

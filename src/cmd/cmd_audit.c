@@ -148,8 +148,13 @@ int command_checks(const struct options *options)
 {
 	struct report_style style = output_style(options);
 	size_t count;
+	size_t watch_count;
 	const struct check *checks = audit_checks(&count);
+	const struct check *watch_checks = audit_watch_checks(&watch_count);
+	_cleanup_free_ struct check *all = mem_zero(count + watch_count, sizeof(*all));
 
-	options->renderer->checks(&style, checks, count);
+	memcpy(all, checks, count * sizeof(*all));
+	memcpy(all + count, watch_checks, watch_count * sizeof(*all));
+	options->renderer->checks(&style, all, count + watch_count);
 	return finish_output(options, EXIT_CONFORMING);
 }

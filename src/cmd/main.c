@@ -77,9 +77,10 @@ static const struct command commands[] = {
 		"again and looks at once.\n",
 		"dflyguard watch\ndflyguard watch --events --heal\n"
 		"dflyguard --format json watch --metrics /var/lib/prometheus/node-exporter/dflyguard.prom"},
-	{"checks", 0, command_checks, "list every check of audit: id, severity, meaning, remedy",
-		"Says of each check what it asks, what a failure means, and how to mend it. Needs\n"
-		"neither a policy nor privileges.\n",
+	{"checks", 0, command_checks, "list every check of audit and watch: id, severity, meaning, remedy",
+		"Says of each check what it asks, what a failure means, and how to mend it. Those that\n"
+		"only watch can answer, since it stays, are marked. Needs neither a policy nor\n"
+		"privileges.\n",
 		"dflyguard checks\ndflyguard --format json checks"},
 	{"status", 0, command_status, "what is in force: since when, counters, top refused sources",
 		"Says whether the firewall is in force, for which environment and since when, and\n"

@@ -154,9 +154,9 @@ void text_checks(const struct report_style *style, const struct check *checks, s
 		_cleanup_free_ char *remedy = mem_format("to mend it: %s", checks[i].remedy);
 		bool critical = checks[i].severity == SEVERITY_CRITICAL;
 
-		fprintf(style->stream, "%s%s%s%s  %s%s%s  %s\n", i ? "\n" : "", paint(style, BOLD), checks[i].id,
+		fprintf(style->stream, "%s%s%s%s  %s%s%s  %s%s\n", i ? "\n" : "", paint(style, BOLD), checks[i].id,
 			paint(style, RESET), paint(style, critical ? RED : YELLOW), severity_name(checks[i].severity),
-			paint(style, RESET), checks[i].title);
+			paint(style, RESET), checks[i].title, check_is_watch_only(&checks[i]) ? " (watch only)" : "");
 		print_prose(style->stream, 4, checks[i].meaning);
 		print_prose(style->stream, 4, remedy);
 	}

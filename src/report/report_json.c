@@ -534,6 +534,7 @@ static void checks(const struct report_style *style, const struct check *list, s
 		json_string(&json, "id", list[i].id);
 		json_string(&json, "area", list[i].area);
 		json_string(&json, "severity", severity_name(list[i].severity));
+		json_bool(&json, "watch_only", check_is_watch_only(&list[i]));
 		json_string(&json, "title", list[i].title);
 		json_string(&json, "meaning", list[i].meaning);
 		json_string(&json, "remedy", list[i].remedy);

@@ -928,10 +928,16 @@ static void show_audit_weird(const struct renderer *renderer, const struct repor
 
 static void show_checks(const struct renderer *renderer, const struct report_style *style)
 {
+	struct check all[64];
 	size_t count;
+	size_t watch_count;
 	const struct check *checks = audit_checks(&count);
+	const struct check *watch_checks = audit_watch_checks(&watch_count);
 
-	renderer->checks(style, checks, count);
+	assert_true(count + watch_count <= ARRAY_SIZE(all));
+	memcpy(all, checks, count * sizeof(*all));
+	memcpy(all + count, watch_checks, watch_count * sizeof(*all));
+	renderer->checks(style, all, count + watch_count);
 }
 
 /* --- errors --- */
@@ -1238,7 +1244,7 @@ static const struct report_case cases[] = {
 	{"checks", "checks", false, false, show_checks,
 		"environment=null checks.0.id=\"firewall.in_force\" checks.0.area=\"firewall\" checks.0.severity "
 		"checks.0.title checks.0.meaning checks.0.remedy"},
-	{"checks-quiet", "checks", false, true, show_checks, "checks.7.id"},
+	{"checks-quiet", "checks", false, true, show_checks, "checks.10.id"},
 	{"error-plain", "plan", false, false, show_error_plain,
 		"environment=\"production\" error.message error.file=null error.line=null error.hint"},
 	{"error-place", "apply", false, false, show_error_place,
