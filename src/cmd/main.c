@@ -54,7 +54,8 @@ static const struct command commands[] = {
 		"Puts the policy in force that was in force before the last apply, or before remove,\n"
 		"with its environment, as it was then: later changes of its files do not count. A\n"
 		"second rollback returns. Where a policy waits for `dflyguard confirm`, that one is\n"
-		"undone. The policy file is not touched: the next apply puts it in force again.\n",
+		"undone. The policy file is not touched: the next apply puts it in force again, and\n"
+		"until then neither watch --heal nor a reboot does.\n",
 		"dflyguard rollback --dry-run\ndflyguard rollback"},
 	{"audit", OPTION_DRY_RUN | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS, command_audit,
 		"drift and what other tables do, all checks; --heal puts it back",
