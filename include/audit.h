@@ -22,10 +22,11 @@ bool severity_parse(const char *name, enum severity *ret);
 struct audit_facts {
 	const struct policy *policy;
 	const struct environment *environment;
-	/* The generation proves that nothing changed since a look that found all in order: what is NULL below is good.
-	 */
+	/* Of our table alone, where `drift` is NULL: it was what the policy says, and nobody committed anything since,
+	 * as the generation proves. Other tables ask sets that packets fill, which moves no generation. */
 	bool unchanged;
-	const struct changeset *drift; /* NULL: the kernel's table could not be read */
+	uint64_t unchanged_since;      /* seconds since 1970; 0: a moment ago */
+	const struct changeset *drift; /* NULL: the kernel's table could not be read, or need not be */
 	const char *drift_unknown;     /* and why */
 	const struct foreign *foreign; /* NULL: other tables could not be read */
 	const char *foreign_unknown;   /* and why */

@@ -192,6 +192,7 @@ struct reconcile {
 	/* Out. Free with reconcile_done(). */
 	struct snapshot before;	   /* what `changes` were found against */
 	struct changeset *changes; /* what was to do; empty = nothing */
+	bool unchanged;		   /* the kernel is at known_generation: nothing was read */
 	bool applied;		   /* it was done, and reading back found no difference */
 	unsigned int redone;
 	uint32_t clean_generation; /* at which reading found no difference; 0: none did */

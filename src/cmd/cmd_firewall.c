@@ -193,7 +193,7 @@ int put_in_force(const struct request *q)
 	}
 	fingerprint = ruleset_fingerprint(expected);
 	r.expected = expected;
-	r.known_generation = q->full ? 0 : state_looked(q->state, fingerprint);
+	r.known_generation = q->full ? 0 : state_looked(q->state, fingerprint, NULL);
 	status = put(q, &r, fingerprint, &outcome, &err);
 	progress_end(q->progress);
 	if (status < 0 && q->or_else && (r.before.ruleset || r.first.ruleset)) {

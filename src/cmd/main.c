@@ -57,13 +57,15 @@ static const struct command commands[] = {
 		"undone. The policy file is not touched: the next apply puts it in force again, and\n"
 		"until then neither watch --heal nor a reboot does.\n",
 		"dflyguard rollback --dry-run\ndflyguard rollback"},
-	{"audit", OPTION_DRY_RUN | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS, command_audit,
+	{"audit", OPTION_DRY_RUN | OPTION_FULL | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS, command_audit,
 		"drift and what other tables do, all checks; --heal puts it back",
 		"Compares the kernel's table with the policy, object by object, and looks at what other\n"
 		"tables do to the guarded ports. Each check passes, fails, or is unknown, which is\n"
 		"never a pass: without privileges the exit status is 2. With --heal it puts back what\n"
-		"differs, as apply does, and audits again; other tables are only read. What each\n"
-		"check means: `dflyguard checks`.\n",
+		"differs, as apply does, and audits again; other tables are only read. As plan, it\n"
+		"does not read its own table again where nothing was committed since the last look,\n"
+		"unless --full is given; other tables are read each time. What each check means:\n"
+		"`dflyguard checks`.\n",
 		"dflyguard audit\ndflyguard audit --fail-on critical --quiet\ndflyguard audit --heal --dry-run\n"
 		"dflyguard --format json audit --heal"},
 	{"watch", OPTION_HEAL | OPTION_WATCH | OPTION_METRICS, command_watch,

@@ -665,7 +665,7 @@ static char *looked_tail(uint32_t generation, uint64_t when)
 	return mem_format("generation %" PRIu32 "\nat %" PRIu64 "\n", generation, when);
 }
 
-uint32_t state_looked(const struct state *state, uint64_t fingerprint)
+uint32_t state_looked(const struct state *state, uint64_t fingerprint, uint64_t *ret_when)
 {
 	_cleanup_close_ int directory = open_run(state, NULL);
 	_cleanup_free_ char *head = looked_head(state, fingerprint);
@@ -687,6 +687,8 @@ uint32_t state_looked(const struct state *state, uint64_t fingerprint)
 		return 0;
 	if (when > now || now - when > LOOKED_SECONDS * UINT64_C(1000000000))
 		return 0;
+	if (ret_when)
+		*ret_when = (uint64_t)time(NULL) - (now - when) / UINT64_C(1000000000);
 	return generation;
 }
 

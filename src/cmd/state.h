@@ -110,9 +110,10 @@ int state_write_undone(const struct state *state, const char *text, struct err *
 /*
  * RUN/looked. state_looked() returns the generation at which our table was found to be what has this fingerprint, or 0
  * where no record proves that for this namespace, this boot and the last LOOKED_SECONDS. What it returns is true as
- * long as the kernel still is at that generation, and not longer.
+ * long as the kernel still is at that generation, and not longer. *ret_when (may be NULL) is when that was: seconds
+ * since 1970, by the clock of now.
  */
 #define LOOKED_SECONDS 600
-uint32_t state_looked(const struct state *state, uint64_t fingerprint);
+uint32_t state_looked(const struct state *state, uint64_t fingerprint, uint64_t *ret_when);
 /* Remembers a full look that found no difference. Where that cannot be written the next look is a full one. */
 void state_remember_look(const struct state *state, uint64_t fingerprint, uint32_t generation);

@@ -92,7 +92,7 @@ static void print_summary(const struct report_style *style, const struct report_
 		fputs(" --heal would do: ", stream);
 		print_totals(style, report->drift);
 		fprintf(stream, ". %sNothing was changed.%s", paint(style, YELLOW), paint(style, RESET));
-	} else if (report->dry_run && report->drift) {
+	} else if (report->dry_run && (report->drift || report->unchanged)) {
 		fputs(" --heal would do nothing.", stream);
 	}
 	fputc('\n', stream);

@@ -442,6 +442,7 @@ static void audit(const struct report_style *style, const struct report_audit *r
 		json_bool(&json, "conforming", !report->drift || report->drift->count == 0);
 	else
 		json_null(&json, "conforming");
+	write_time(&json, "unchanged_since", report->unchanged ? report->unchanged_since : 0);
 	json_bool(&json, "dry_run", report->dry_run);
 	write_changes(&json, "healed", report->policy, report->healed);
 	write_changes(&json, "drift", report->policy, report->drift);

@@ -873,6 +873,11 @@ static void show_audit_of(const struct renderer *renderer, const struct report_s
 		facts.drift = healed ? nothing : changes;
 		facts.foreign = foreign;
 	}
+	if (how.unchanged) {
+		facts.unchanged = true;
+		facts.unchanged_since = how.unchanged_since;
+		facts.drift = NULL;
+	}
 	audit_run(&facts, &findings);
 	how.environment = expected.environment->name;
 	how.policy = expected.policy;
@@ -924,6 +929,12 @@ static void show_audit_dry_run_nothing(const struct renderer *renderer, const st
 static void show_audit_weird(const struct renderer *renderer, const struct report_style *style)
 {
 	show_audit_of(renderer, style, mutate_weird, WEIRD, (struct report_audit){0}, false);
+}
+
+static void show_audit_unchanged(const struct renderer *renderer, const struct report_style *style)
+{
+	show_audit_of(renderer, style, mutate_nothing, NULL,
+		(struct report_audit){.unchanged = true, .unchanged_since = GOLDEN_SINCE}, false);
 }
 
 static void show_checks(const struct renderer *renderer, const struct report_style *style)
@@ -1239,6 +1250,8 @@ static const struct report_case cases[] = {
 	{"audit-dry-run", "audit", false, false, show_audit_dry_run,
 		"conforming=false dry_run=true healed=[] drift.0.kind"},
 	{"audit-dry-run-nothing", "audit", false, false, show_audit_dry_run_nothing, "conforming=true dry_run=true"},
+	{"audit-unchanged", "audit", false, false, show_audit_unchanged,
+		"conforming=true unchanged_since=\"2026-01-02T03:04:05Z\""},
 	{"audit-weird", "audit", false, false, show_audit_weird, "conforming=false"},
 	{"audit-quiet", "audit", false, true, show_audit_findings, "conforming=false"},
 	{"checks", "checks", false, false, show_checks,

@@ -514,30 +514,30 @@ static void test_looked(void **state_)
 		print_message("no SO_NETNS_COOKIE: nothing is ever remembered\n");
 		return;
 	}
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	state_remember_look(&state, 7, 0);
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	state_remember_look(&state, 7, 4000000000u);
-	assert_int_equal(state_looked(&state, 7), 4000000000u);
-	assert_int_equal(state_looked(&state, 8), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 4000000000u);
+	assert_int_equal(state_looked(&state, 8, NULL), 0);
 	good = testing_read(path, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(forged); i++) {
 		_cleanup_free_ char *text = mem_string(good);
 
 		replace(text, forged[i].behind, forged[i].with);
 		write_text(path, text);
-		assert_int_equal(state_looked(&state, 7), 0);
+		assert_int_equal(state_looked(&state, 7, NULL), 0);
 	}
 	for (size_t length = 0; length < strlen(good); length++) {
 		_cleanup_free_ char *text = mem_stringn(good, length);
 
 		write_text(path, text);
-		assert_int_equal(state_looked(&state, 7), 0);
+		assert_int_equal(state_looked(&state, 7, NULL), 0);
 	}
 	_cleanup_free_ char *longer = mem_format("%s\n", good);
 
 	write_text(path, longer);
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	/* Times: now, at the limit, too old, and not yet. */
 	static const struct {
 		int64_t age; /* seconds */
@@ -554,28 +554,28 @@ static void test_looked(void **state_)
 			continue;
 		text = mem_format("%sat %lld\n", head, (long long)when);
 		write_text(path, text);
-		assert_int_equal(state_looked(&state, 7) != 0, times[i].trusted);
+		assert_int_equal(state_looked(&state, 7, NULL) != 0, times[i].trusted);
 	}
 	/* Others could have written it. */
 	write_text(path, good);
-	assert_true(state_looked(&state, 7) != 0);
+	assert_true(state_looked(&state, 7, NULL) != 0);
 	chmod(path, 0622);
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	chmod(path, 0600);
 	chmod(state.run, 0777);
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	chmod(state.run, 0700);
 	if (geteuid() == 0) {
 		assert_int_equal(chown(path, 1, 1), 0);
-		assert_int_equal(state_looked(&state, 7), 0);
+		assert_int_equal(state_looked(&state, 7, NULL), 0);
 		assert_int_equal(chown(path, 0, 0), 0);
 	}
-	assert_true(state_looked(&state, 7) != 0);
+	assert_true(state_looked(&state, 7, NULL) != 0);
 	/* Another namespace that got the same inode, another boot, a kernel without cookies. */
 	state.space.cookie++;
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	state.space.cookie = 0;
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	unlink(path);
 	state_remember_look(&state, 7, 1);
 	assert_int_equal(access(path, F_OK), -1);
