@@ -36,6 +36,12 @@ void nft_set_progress(struct nft *nft, nft_progress *progress, void *data);
 /* Waits less than a second, by the transport's time: a test's transport only pretends. */
 void nft_pause(struct nft *nft, long nanoseconds);
 
+/* The port id of its socket, by which the kernel knows the owner of a table; it stays until nft_close(). */
+uint32_t nft_port(const struct nft *nft);
+/* Whether the kernel knows tables that are owned, and stay when their owner ends (6.9 and later): it is asked by a
+ * transaction that it only checks. 0; -EOPNOTSUPP where it does not; or another negative errno value with `err`. */
+int nft_can_own(struct nft *nft, struct err *err);
+
 /* The generation now: one short answer whatever the size of the ruleset (about 40 microseconds). It moves with every
  * transaction of anybody in the namespace. 0, or a negative errno value with `err`. */
 int nft_generation(struct nft *nft, uint32_t *ret, struct err *err);

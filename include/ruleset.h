@@ -21,6 +21,13 @@ struct environment;
 /* NFT_TABLE_F_DORMANT in include/uapi/linux/netfilter/nf_tables.h: the table is there, and none of its chains is run.
  */
 #define TABLE_DORMANT 1u
+/* NFT_TABLE_F_OWNER (since 5.12): only the netlink socket that asked for it changes the table, and when that socket is
+ * closed the table is gone; unless it has NFT_TABLE_F_PERSIST, too (since 6.9, and not in Debian 12's headers): then it
+ * stays, with that flag, is anybody's to change, and anybody may own it again. The kernel changes neither flag by an
+ * update, but for this one way: a table that has neither must be replaced by one that has them. */
+#define TABLE_OWNER   2u
+#define TABLE_PERSIST 4u
+#define TABLE_OWNED   (TABLE_OWNER | TABLE_PERSIST)
 
 /* Above this many intervals a list is laid out in parts, because the kernel's dump of one interval set is quadratic
  * (measured: 90,000 intervals take 330 ms in one set and 53 ms in sixteen). */
@@ -235,7 +242,8 @@ struct other {
 /* Owns all that is reachable from it. */
 struct ruleset {
 	bool present;	/* the table exists */
-	uint32_t flags; /* NFT_TABLE_F_*; 0 is what ours has */
+	uint32_t flags; /* NFT_TABLE_F_*. Desired: 0, whoever may change it; or TABLE_OWNED, and only `owner` */
+	uint32_t owner; /* port id of the netlink socket that owns it; 0 = nobody */
 	char *comment;
 	uint64_t handle;
 	/* Which environment is in force and since when (seconds since 1970, 0 = unknown). In the kernel both stand in
@@ -409,7 +417,8 @@ struct changeset {
 	enum work *observed_counters, *observed_sets, *observed_chains;
 	bool table_missing;
 	bool table_flags;
-	bool remove_table; /* expected is absent */
+	bool table_replace; /* it is to be owned, and the kernel has no other way: all is deleted and made anew */
+	bool remove_table;  /* expected is absent */
 };
 
 /* Compares what should be with what is. Pure. Free with changeset_free() before the rulesets. */

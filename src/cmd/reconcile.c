@@ -168,6 +168,9 @@ int reconcile(struct reconcile *r, struct err *err)
 		if (done || !r->write)
 			return 0;
 		*err = (struct err){0};
+		code = refuse_owned(r->before.ruleset, nft_port(r->nft), err);
+		if (code < 0)
+			return code;
 		if (!prepared && changeset_needs_preparing(r->changes)) {
 			progress_step(r->progress, "preparing new lists", element_count(r->expected));
 			prepared = prepare_lists(r);

@@ -11,6 +11,9 @@
 
 #include "nft_private.h"
 
+/* A name that nobody has: a table that is there would answer for itself. It never comes to be. */
+#define TRIAL_NAME TABLE_NAME "-trial-of-flags"
+
 static void release(struct batch *batch, const struct changeset *changeset)
 {
 	const struct ruleset *expected = changeset->expected;
@@ -100,10 +103,17 @@ static void build(struct batch *batch, const struct changeset *changeset)
 		batch_delete_table(batch);
 		return;
 	}
+	if (changeset->table_replace) {
+		batch_delete_table(batch);
+		batch_add_table(batch, changeset->expected);
+		add_objects(batch, changeset);
+		return;
+	}
 	if (changeset->table_missing)
 		batch_add_table(batch, changeset->expected);
 	else if (changeset->table_flags)
-		batch_update_table(batch, changeset->expected);
+		/* The kernel refuses an update that leaves out the flag of a table that stays without its owner. */
+		batch_update_table(batch, changeset->expected->flags | (changeset->observed->flags & TABLE_PERSIST));
 	release(batch, changeset);
 	remove_objects(batch, changeset);
 	add_objects(batch, changeset);
@@ -161,7 +171,7 @@ static void hint(const struct refusals *refusals, int code)
 	struct err *err = refusals->err;
 
 	if (code == EPERM && refusals->changeset->observed->present &&
-		refusals->changeset->observed->flags & NFT_TABLE_F_OWNER)
+		refusals->changeset->observed->flags & TABLE_OWNER)
 		err_hint(err, "another process owns the table (flag owner): stop it, or let it write the table itself");
 	else if (code == EPERM)
 		err_hint(err, "run as root, or with CAP_NET_ADMIN in this network namespace");
@@ -274,4 +284,30 @@ int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t gene
 		NFT_READ_SECONDS);
 	err_hint(err, "find out who changes the ruleset all the time: `nft monitor`");
 	return -EAGAIN;
+}
+
+static void hear_trial(void *data, uint32_t sequence, int code, const char *text)
+{
+	int *first = data;
+
+	(void)sequence;
+	(void)text;
+	if (!*first)
+		*first = code;
+}
+
+int nft_can_own(struct nft *nft, struct err *err)
+{
+	_cleanup_(batch_done) struct batch batch = {0};
+	int refused = 0;
+	int r;
+
+	batch_begin(&batch, nft->netlink, 0);
+	batch_try_table(&batch, TRIAL_NAME, TABLE_OWNED);
+	/* No end: see nft_commit(). */
+	r = netlink_batch(nft->netlink, batch.data, batch.used, hear_trial, &refused, err);
+	if (r != -EREMOTEIO)
+		return r;
+	return err_set(err, refused, ERR_COMMIT, "the kernel refused a table with an owner that stays without him: %s",
+		strerror(refused));
 }

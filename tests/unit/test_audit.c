@@ -201,7 +201,8 @@ static void owner(struct scene *s)
 
 static void our_owner(struct scene *s)
 {
-	s->foreign->ours_is_owned = true;
+	s->foreign->ours_flags = TABLE_OWNED;
+	s->foreign->ours_owner = 4711;
 }
 
 static void managers(struct scene *s)
