@@ -99,8 +99,7 @@ typedef struct srcloc nft_place(void *data, uint32_t origin);
 enum commit {
 	COMMIT_ALL,
 	COMMIT_VERIFY,	/* the kernel checks the whole transaction and then drops it */
-	COMMIT_PREPARE, /* only lists that are new, with the chains that they are for: see changeset_needs_preparing()
-			 */
+	COMMIT_PREPARE, /* only what goes before: see changeset_needs_preparing() */
 };
 
 int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t generation, enum commit commit,

@@ -264,6 +264,9 @@ struct ruleset {
 struct ruleset *ruleset_new(void);
 void ruleset_free(struct ruleset *ruleset);
 
+/* The set that the hooks ask first: see add_guarded_ports() in ruleset_compile.c. */
+#define GUARDED_PORTS "guarded_ports"
+
 /* Appends a zeroed item, which the ruleset owns; `name` is copied. The pointer is good until the next addition. */
 struct counter *ruleset_add_counter(struct ruleset *ruleset, const char *name);
 struct set *ruleset_add_set(struct ruleset *ruleset, const char *name, enum width width);
@@ -417,7 +420,8 @@ struct changeset {
 	enum work *observed_counters, *observed_sets, *observed_chains;
 	bool table_missing;
 	bool table_flags;
-	bool table_replace; /* it is to be owned, and the kernel has no other way: all is deleted and made anew */
+	bool table_replace; /* it is to be owned, and the kernel has no other way: all is deleted and made anew, first
+			     */
 	bool remove_table;  /* expected is absent */
 };
 
@@ -430,6 +434,10 @@ void changeset_free(struct changeset *changeset);
  * Newer kernels (seen on 6.18) switch to a transaction's rules first and fill new interval sets a moment later, so the
  * rules would refuse everybody for that moment. Such lists are made ready in a transaction of their own, to which no
  * rule refers; should the second one never come, they lie idle, and the next apply takes them or clears them away.
+ *
+ * And true where the whole table is to be replaced: the first transaction does that, with a set that stands in for
+ * guarded_ports, since that would be empty for that moment, and all ports open. Should the second one never come the
+ * table guards as it should, and the next apply puts the set in its place.
  */
 bool changeset_needs_preparing(const struct changeset *changeset);
 

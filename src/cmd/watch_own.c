@@ -63,8 +63,9 @@ void watch_owns(struct watch *watch, const struct changeset *changes)
 {
 	watch->owned = true;
 	watch_not_owned(watch, false, NULL);
-	watch_say(watch, EVENT_OWNED, "nobody else can change table inet " TABLE_NAME " while this runs, and it stays "
-		  "when this ends: it %s",
+	watch_say(watch, EVENT_OWNED,
+		"nobody else can change table inet " TABLE_NAME " while this runs, and it stays "
+		"when this ends: it %s",
 		changes->table_replace	 ? "was made anew in one transaction, so that counters, limits and refused "
 					   "sources begin at zero"
 		: changes->table_missing ? "was made"

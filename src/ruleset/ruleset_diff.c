@@ -535,8 +535,10 @@ bool changeset_needs_preparing(const struct changeset *changeset)
 {
 	const struct ruleset *expected = changeset->expected;
 
-	if (!expected->present || changeset->table_missing || changeset->table_replace)
+	if (!expected->present || changeset->table_missing)
 		return false;
+	if (changeset->table_replace)
+		return true;
 	for (size_t i = 0; i < expected->set_count; i++) {
 		const struct set *set = &expected->sets[i];
 		size_t length;
