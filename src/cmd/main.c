@@ -83,8 +83,9 @@ static const struct command commands[] = {
 		"again; the next watch --own takes it over as it is. A table that had no owner yet\n"
 		"can only be owned by making it anew, in one transaction: the ports are guarded at\n"
 		"every moment, but counters, limits and the list of refused sources begin at zero,\n"
-		"once, and with long lists somebody new may be refused for some milliseconds. Needs\n"
-		"Linux 6.9; on an older kernel watch says so, and goes on without.\n",
+		"once, and with ten thousands of addresses a new connection may wait for a second.\n"
+		"While a policy waits for `dflyguard confirm` it is not owned. Needs Linux 6.9; on an\n"
+		"older kernel watch says so, and goes on without.\n",
 		"dflyguard watch\ndflyguard watch --events --heal\ndflyguard watch --events --heal --own\n"
 		"dflyguard --format json watch --metrics /var/lib/prometheus/node-exporter/dflyguard.prom"},
 	{"checks", 0, command_checks, "list every check of audit: id, severity, meaning, remedy",
