@@ -31,8 +31,10 @@ static bool flags_differ(const struct ruleset *expected, const struct ruleset *o
 {
 	uint32_t flags = observed->flags;
 
+	if (expected->flags == flags && expected->owner == observed->owner)
+		return false;
 	if (expected->flags & TABLE_OWNER)
-		return expected->flags != flags || expected->owner != observed->owner;
+		return true;
 	if (flags & TABLE_PERSIST)
 		flags &= ~TABLE_OWNED;
 	return expected->flags != flags;
@@ -47,8 +49,10 @@ static void diff_table(struct changeset *changeset)
 	changeset->remove_table = !expected->present && observed->present;
 	changeset->table_missing = expected->present && !observed->present;
 	changeset->table_flags = expected->present && observed->present && flags_differ(expected, observed);
-	changeset->table_replace =
-		changeset->table_flags && expected->flags & TABLE_OWNER && !(observed->flags & TABLE_PERSIST);
+	/* Only what an owner has left can be owned by an update; and an owner cannot change his table's flags at all.
+	 */
+	changeset->table_replace = changeset->table_flags && expected->flags & TABLE_OWNER &&
+				   (observed->flags & TABLE_OWNED) != TABLE_PERSIST;
 	if (!changeset->remove_table && !changeset->table_missing && !changeset->table_flags)
 		return;
 	change = add_change(changeset,

@@ -261,9 +261,20 @@ changed() { # one change, as watch tells of it
 	wait $!
 	cat "$work/watch.json"
 }
+# A table that somebody owns, and that goes with him.
+owned() {
+	local owner
+	"$nftgen" flags 2 >"$work/owned" &
+	owner=$!
+	wait_until 10 grep -q ready "$work/owned"
+	"$dflyguard" --format json status
+	kill "$owner"
+	wait "$owner"
+}
 json() {
 	local plenty=$policies/complete.conf
 	{
+		owned
 		"$dflyguard" remove --format json
 		"$dflyguard" --policy "$plenty" --format json --verbose check
 		"$dflyguard" --policy "$plenty" --format json plan
