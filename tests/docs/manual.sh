@@ -274,8 +274,8 @@ owned() {
 json() {
 	local plenty=$policies/complete.conf
 	{
-		owned
 		"$dflyguard" remove --format json
+		owned
 		"$dflyguard" --policy "$plenty" --format json --verbose check
 		"$dflyguard" --policy "$plenty" --format json plan
 		"$dflyguard" --policy "$plenty" --format json apply
