@@ -15,8 +15,8 @@ cp "$policy_file" "$work/usual.conf"
 # What others try to put in force.
 sed 's/10\.30\.0\.0/10.66.0.0/' "$policy_file" >"$other"
 
-begin() { # begin [OPTION...]: starts a watch that owns; it has looked when this returns
-	begin_as "$events" --own --heal "$@"
+begin() { # starts a watch that owns; it has looked when this returns
+	begin_as "$events" --own --heal
 }
 begin_as() { # begin_as FILE OPTION...
 	local file=$1
