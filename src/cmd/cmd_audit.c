@@ -13,6 +13,7 @@ struct look {
 	struct reconcile reconcile;
 	struct err drift_err, foreign_err;
 	struct foreign *foreign;
+	struct owner owner;
 	struct audit_facts facts;
 	struct findings findings;
 };
@@ -54,6 +55,10 @@ static void look(struct look *look, const struct policy *policy, const struct en
 	foreign_ask(policy, environment, &question);
 	if (r->nft && nft_read_foreign(r->nft, &question, &look->foreign, &look->foreign_err) == 0)
 		look->facts.foreign = look->foreign;
+	if (look->foreign && look->foreign->ours_flags & TABLE_OWNER) {
+		owner_find("/proc", look->foreign->ours_owner, &look->owner);
+		look->facts.owner = &look->owner;
+	}
 	look->facts.foreign_unknown = r->nft ? look->foreign_err.message : look->drift_err.message;
 	audit_run(&look->facts, &look->findings);
 }
