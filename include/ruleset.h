@@ -259,6 +259,7 @@ struct ruleset {
 	size_t chain_count, chain_capacity;
 	struct other *others;
 	size_t other_count, other_capacity;
+	uint32_t origin; /* of the environment: the place of what the policy does not know (desired side) */
 };
 
 struct ruleset *ruleset_new(void);
