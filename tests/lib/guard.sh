@@ -66,6 +66,34 @@ listing() { # listing [NS]
 		/^\t\t/ { block = block "\034" $0; next }
 		NF { print "\001" $0 }' | sort | tr '\034' '\n' | tr -d '\001' | sed '/^[^\t]*}$/d'
 }
+# A listing() by what it covers: intervals joined, elements in one order, what nft notes for itself left out. The joining
+# is nft's own, in a namespace that has nothing else in it.
+coverage() { # coverage FILE: the listing that is in it
+	local sets=$work/coverage.nft
+	[ -e /run/netns/coverage ] || ip netns add coverage
+	awk '
+	/^\tset / { block = ""; interval = 0 }
+	/^\tset /, /^\t}/ {
+		gsub(/ comment "[^"]*"/, "")
+		if ($0 ~ /^\t\tcomment |^\t\tauto-merge/) next
+		if ($1 == "flags") interval = $0 ~ /interval/ && $0 !~ /dynamic|timeout|constant/
+		block = block $0 (($1 == "flags" && interval) ? "\n\t\tauto-merge" : "") "\n"
+		if ($0 ~ /^\t}/ && interval) sets = sets block
+	}
+	END { print "table inet coverage\ndelete table inet coverage\ntable inet coverage {\n" sets "}" }' "$1" >"$sets"
+	ip netns exec coverage nft -f "$sets" || return
+	ip netns exec coverage nft list table inet coverage
+	# What is left: all else, and sets that are no intervals as they are.
+	awk '
+	function flush() { printf "%s", block; block = "" }
+	/^\tset / { set = 1; interval = 0 }
+	set && $1 == "flags" { interval = $0 ~ /interval/ && $0 !~ /dynamic|timeout|constant/ }
+	set && interval && $1 == "elements" { skipping = 1 }
+	/^\t}/ { set = skipping = 0 }
+	!/in force since/ { sub(/ comment "[^"]*"$/, "") }
+	/^\t\tcomment "|^\tcomment "|^\t\tauto-merge/ || skipping { next }
+	{ print }' "$1"
+}
 # Everything that is not ours, byte for byte, handles included.
 foreign() {
 	nft -a list ruleset | awk '/^table inet dflyguard /{ours = 1} !ours {print} /^}/{ours = 0}'
