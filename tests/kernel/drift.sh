@@ -42,32 +42,6 @@ remake() {
 	} | nft -f -
 }
 
-# Each difference in the JSON of audit says of what, what is expected and what is there, and which line wants it so.
-complete_differences() {
-	awk '
-	function bad(text) { print "an incomplete difference: " text ", in: " all; status = 1 }
-	/^  "drift": \[/ { inside = 1 }
-	/^  \]/ { inside = 0 }
-	!inside { next }
-	/^    \{/ { all = expected = observed = kind = object = place = "" }
-	/^      / { all = all $0; value = $0; sub(/^ *"[a-z]*": /, "", value); sub(/,$/, "", value) }
-	/^      "kind"/ { kind = value }
-	/^      "object"/ { object = value }
-	/^      "expected"/ { expected = value }
-	/^      "observed"/ { observed = value }
-	/^      "policy"/ { place = value }
-	/^    \}/ {
-		count++
-		if (object !~ /^"..*"$/) bad("of nothing")
-		if (place !~ /^"..*\/policy\.conf:[1-9][0-9]*"$/) bad("no line of the policy")
-		if (kind != "\"remove\"" && expected !~ /^"..*"$/) bad("nothing is expected")
-		if (kind != "\"add\"" && observed !~ /^"..*"$/) bad("nothing is observed")
-		if (kind == "\"change\"" && expected == observed) bad("both are the same")
-	}
-	END { if (!count) { print "no difference at all"; status = 1 } exit status }' "$1" >"$work/incomplete" ||
-		wrong "$(head -n 3 "$work/incomplete")"
-}
-
 healthy=true
 fail_on=info
 # heals PATTERN MUTATION [covers]: the plan shows PATTERN. `covers`: the pieces of a source may stay pieces.
