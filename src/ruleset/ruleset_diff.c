@@ -478,6 +478,24 @@ static void release_references(struct changeset *changeset)
 	}
 }
 
+static bool hooks_differ(const struct changeset *changeset)
+{
+	const struct ruleset *expected = changeset->expected;
+	const struct ruleset *observed = changeset->observed;
+
+	for (size_t i = 0; i < expected->chain_count; i++)
+		if (changeset->expected_chains[i] == WORK_CREATE && expected->chains[i].base)
+			return true;
+	for (size_t i = 0; i < observed->chain_count; i++)
+		if (changeset->observed_chains[i] == WORK_DELETE &&
+			(observed->chains[i].base || observed->chains[i].opaque))
+			return true;
+	for (size_t i = 0; i < observed->other_count; i++)
+		if (observed->others[i].kind == OTHER_FLOWTABLE)
+			return true;
+	return false;
+}
+
 static void make_all(enum work *work, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -517,6 +535,9 @@ struct changeset *ruleset_diff(const struct ruleset *expected, const struct rule
 	diff_sets(changeset);
 	diff_chains(changeset);
 	release_references(changeset);
+	/* The kernel takes no new hook in a transaction that changes the table's flags (EINVAL, seen on 6.18). */
+	if (changeset->table_flags && hooks_differ(changeset))
+		changeset->table_replace = true;
 	if (changeset->table_replace)
 		replace_all(changeset);
 	return changeset;
