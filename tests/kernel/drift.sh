@@ -314,6 +314,14 @@ t "a flowtable added" flowtable
 mutation "the table put to sleep" dormant 'nft add table $our "{ flags dormant; }"'
 mutation "the table put to sleep and changed" dormant \
 	'nft add table $our "{ flags dormant; }"; nft flush set $our clients_v4'
+mutation "the table put to sleep, and a hook made anew elsewhere" dormant \
+	'nft add table $our "{ flags dormant; }"
+	 nft "flush chain $our prerouting; delete chain $our prerouting
+		add chain $our prerouting { type filter hook output priority -150; policy accept; }"'
+mutation "the table put to sleep, and a hook on a device added" dormant \
+	'nft add table $our "{ flags dormant; }"
+	 nft add chain $our early "{ type filter hook ingress device lo priority 0; policy accept; }"'
+mutation "the table deleted, and an empty one that sleeps" dormant 'nft delete table $our; nft add table $our "{ flags dormant; }"'
 mutation "the table deleted" dflyguard 'nft delete table $our'
 renamed() {
 	# What is not ours and refuses is more than audit can judge.
