@@ -336,7 +336,7 @@ mutation "the table made anew with other rules, and all comments as they were" j
 	'nft list table $our | sed "s/goto refuse_state/accept/" >"$work/changed"
 	 nft delete table $our
 	 nft -f "$work/changed"'
-mutation "the table deleted, and an empty one under its name" prerouting 'nft "delete table $our; add table $our"'
+mutation "the table deleted, and an empty one under its name" prerouting 'nft "delete table $our; add table $our"' covers
 mutation "many things at once" clients \
 	'nft flush set $our clients_v4; nft flush chain $our judge; nft add chain $our extra; nft add rule $our extra accept
 	 nft insert rule $our prerouting jump extra; nft add element $our admins_v4 "{ 192.168.0.0/16 }"

@@ -100,7 +100,7 @@ coverage() { # coverage FILE: the listing that is in it
 complete_differences() { # complete_differences FILE
 	awk '
 	function bad(text) { print "an incomplete difference: " text ", in: " all; status = 1 }
-	/^  "drift": \[/ { inside = 1 }
+	/^  "drift": \[$/ { inside = 1 }
 	/^  \]/ { inside = 0 }
 	!inside { next }
 	/^    \{/ { all = expected = observed = kind = object = place = "" }
