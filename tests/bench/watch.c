@@ -11,7 +11,8 @@
 
 #include "bench.h"
 
-/* How long a mutation goes unnoticed: from the start of the nft that commits it to the line that watch prints. */
+/* How long a mutation goes unnoticed: from the start of the nft that commits it to the line that watch prints,
+ * and not sooner than that nft has ended: what is told before is counted as told then. */
 
 #define WATCH_POLICY WORK_FILE("watch.conf")
 #define PATIENCE     15.0 /* seconds for a line */
@@ -83,8 +84,8 @@ static double watcher_tells(struct watcher *watcher, const char *event)
 			return NAN;
 		if (poll(&waiting, 1, 100) <= 0)
 			continue;
-		got = read(watcher->output, watcher->text + watcher->length,
-			sizeof(watcher->text) - 1 - watcher->length);
+		got = read(
+			watcher->output, watcher->text + watcher->length, sizeof(watcher->text) - 1 - watcher->length);
 		if (got <= 0)
 			return NAN;
 		watcher->length += (size_t)got;
@@ -102,8 +103,8 @@ static void set_failure(struct watch_result *result, const char *text)
 		result->failure = mem_string(text);
 }
 
-static void take_case(const struct tools *tools, const struct watch_case *watch_case, uint64_t *random,
-	struct watch_result *result)
+static void take_case(
+	const struct tools *tools, const struct watch_case *watch_case, uint64_t *random, struct watch_result *result)
 {
 	const char *const mutate[] = {tools->nft, "insert", "rule", "inet", TABLE, "judge", "accept", NULL};
 	const char *const apply[] = {tools->dflyguard, "--policy", WATCH_POLICY, "apply", NULL};
