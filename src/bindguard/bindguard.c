@@ -150,11 +150,10 @@ static char *port_string(const struct bindguard_port *port)
 	return text_take(&text);
 }
 
-/* Either may be NULL. */
-static void diff_port(
-	const struct bindguard_port *wanted, const struct bindguard_port *found, struct bindguard_changes *ret)
+/* One of both may be NULL. */
+static void diff_port(uint16_t port, const struct bindguard_port *wanted, const struct bindguard_port *found,
+	struct bindguard_changes *ret)
 {
-	const struct bindguard_port *any = wanted ? wanted : found;
 	char *expected = port_string(wanted);
 	char *observed = port_string(found);
 
@@ -163,7 +162,7 @@ static void diff_port(
 		free(observed);
 		return;
 	}
-	add(ret, mem_format("bind guard port %u", any->port), expected, observed, wanted ? wanted->origin : 0);
+	add(ret, mem_format("bind guard port %u", port), expected, observed, wanted ? wanted->origin : 0);
 }
 
 static void diff_hook(const struct bindguard *wanted, const struct bindguard *found, enum bindguard_hook hook,
@@ -203,7 +202,7 @@ void bindguard_diff(const struct bindguard *wanted, const struct bindguard *foun
 			else
 				a = NULL;
 		}
-		diff_port(a, b, ret);
+		diff_port(a ? a->port : b ? b->port : 0, a, b, ret);
 		w += a != NULL;
 		f += b != NULL;
 	}

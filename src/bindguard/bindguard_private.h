@@ -54,7 +54,7 @@ const struct library *library_load(struct err *err);
 /* ---- bindguard_object.c: the programs, as clang made them ---- */
 
 extern const unsigned char bindguard_object[];
-extern const unsigned char bindguard_object_end[];
+extern const uint32_t bindguard_object_size; /* bytes */
 
 /* ---- bindguard_place.c: where all of it is ---- */
 

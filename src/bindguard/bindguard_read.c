@@ -65,9 +65,8 @@ uint32_t map_id(const struct library *library, int map)
 
 struct bpf_object *object_open(const struct library *library, struct err *err)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "dflyguard");
-	struct bpf_object *object = library->bpf_object__open_mem(
-		bindguard_object, (size_t)(bindguard_object_end - bindguard_object), &options);
+	const struct bpf_object_open_opts options = {.sz = sizeof(options), .object_name = "dflyguard"};
+	struct bpf_object *object = library->bpf_object__open_mem(bindguard_object, bindguard_object_size, &options);
 
 	if (!object)
 		guard_error(err, -EOPNOTSUPP, "reading the programs");
