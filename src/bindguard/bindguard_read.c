@@ -37,7 +37,7 @@ int guard_error(struct err *err, int code, const char *doing)
 		err_set(err, EOPNOTSUPP, ERR_COMMIT, "bind guard: %s: this kernel cannot do that (%s)", doing,
 			strerror(-code));
 		err_hint(err,
-			"it takes Linux 5.14 with CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF; or write bind_guard = "
+			"it takes Linux 6.1 with CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF; or write bind_guard = "
 			"off");
 		return -EOPNOTSUPP;
 	}
