@@ -185,9 +185,7 @@ struct block {
 
 static bool in_block(enum width width, const struct block *block, struct value address)
 {
-	unsigned int low = width_bits(width) - block->length;
-
-	return value_compare(value_mask_low(width, address, low), block->first) == 0;
+	return value_compare(value_mask_low(width, address, block->length), block->first) == 0;
 }
 
 bool address_is_public(enum width width, struct value address)

@@ -412,7 +412,9 @@ static const struct fixture {
 	{"bind.server", NULL, in_container, OUTCOME_PASS, SEVERITY_WARNING,
 		"dragonfly 4711 (dfly, dragonfly.service, docker 0123456789ab)", NULL},
 	{"bind.server", NULL, no_server, OUTCOME_FAIL, SEVERITY_WARNING, "no Dragonfly runs",
-		"systemctl start dragonfly.service; or `server = optional` in environment production"},
+		"systemctl start dragonfly.service; or `server = optional` in environment production, where nobody "
+		"needs to "
+		"run one"},
 	{"bind.server", NULL, no_listener, OUTCOME_FAIL, SEVERITY_WARNING, "(process 4711) listens on none", NULL},
 	{"bind.server", NULL, stranger, OUTCOME_FAIL, SEVERITY_WARNING, "listens on none", NULL},
 	{"bind.server", NULL, nothing_known, OUTCOME_UNKNOWN, SEVERITY_WARNING, "no /proc", NULL},
@@ -546,7 +548,7 @@ static const struct fixture {
 
 	{"bind.intention", NULL, NULL, OUTCOME_PASS, SEVERITY_WARNING,
 		"the next start would listen on 10.9.0.1:9999, 10.20.0.5:6380, 10.20.0.5:11211", NULL},
-	{"bind.intention", NULL, in_container, OUTCOME_PASS, SEVERITY_WARNING, "listen on 127.0.0.1:6379", NULL},
+	{"bind.intention", NULL, in_container, OUTCOME_PASS, SEVERITY_WARNING, "listen on 0.0.0.0:6379", NULL},
 	{"bind.intention", NULL, refuses, OUTCOME_FAIL, SEVERITY_WARNING,
 		"the server would not start: " HOST_FLAGFILE ":2: ", NULL},
 	{"bind.intention", NULL, intends_wildcard, OUTCOME_FAIL, SEVERITY_WARNING,
@@ -559,7 +561,7 @@ static const struct fixture {
 		"10.66.0.5:6380, an address that the policy does not list",
 		"write --bind=10.20.0.5 on its command line, in place of --bind=10.66.0.5, then: systemctl restart "
 		"dragonfly.service (Dragonfly listens on one address only, and bind has 2)"},
-	{"bind.intention", NULL, protected_mode, OUTCOME_FAIL, SEVERITY_WARNING,
+	{"bind.intention", OPTIONAL, protected_mode, OUTCOME_FAIL, SEVERITY_WARNING,
 		"127.0.0.1:6380, only this host, where the policy names others (it has no password, and systemd", NULL},
 	{"bind.intention", NULL, only_flagfile, OUTCOME_FAIL, SEVERITY_WARNING, HOST_FLAGFILE ": the next start", NULL},
 	{"bind.intention", NULL, unit_says_otherwise, OUTCOME_FAIL, SEVERITY_WARNING,
@@ -608,8 +610,8 @@ static void run(const struct fixture *f, size_t index)
 		if (finding->outcome != f->outcome || finding->severity != f->severity || !strstr(text, f->text))
 			fail_msg("fixture %zu, %s: %s, %s, '%s'", index, f->id, outcome_name(finding->outcome),
 				severity_name(finding->severity), text);
-		if (f->remedy)
-			assert_string_equal(finding->remedy, f->remedy);
+		if (f->remedy && strcmp(finding->remedy, f->remedy) != 0)
+			fail_msg("fixture %zu, %s: remedy '%s'", index, f->id, finding->remedy);
 	}
 	if (found != 1)
 		fail_msg("fixture %zu: %zu findings of %s", index, found, f->id);
