@@ -69,7 +69,7 @@ t "what the units call is what the program has" called
 why=$(system_possible) && system_possible >/dev/null
 good_policy='default_environment = production
 service { tls_port = 6380 }
-environment production { tls = optional clients = {"10.20.0.0/24"} }
+environment production { tls = optional clients = {"10.20.0.0/24"} server = optional }
 environment staging { tls = optional clients = {} }'
 bad_policy='default_environment = production
 service { port = 7001 tls_port = 7002 }
