@@ -17,6 +17,9 @@
 
 #include "facts.h"
 
+/* Nobody makes us wait. */
+#define FLAGS_TO_READ (O_RDONLY | O_NONBLOCK | O_NOCTTY)
+
 static int why_not(char *why, int code)
 {
 	snprintf(why, INTERVAL_WHY, "%s", strerror(code));
@@ -24,10 +27,10 @@ static int why_not(char *why, int code)
 }
 
 /* No link leads out of `root`, and none of /proc out of the process. */
-static int open_below(int root, const char *path)
+static int open_below(int root, const char *path, int flags)
 {
-	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	struct open_how how = {
+		.flags = (uint64_t)flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 
 	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
@@ -64,7 +67,7 @@ static int open_as(int root, const char *path, uid_t uid, gid_t gid, char *why)
 	int code = EPERM;
 
 	if (become_group(gid) && become(uid)) {
-		descriptor = open_below(root, path);
+		descriptor = open_below(root, path, FLAGS_TO_READ);
 		code = errno;
 	}
 	become(own_uid);
@@ -78,10 +81,21 @@ static int open_as(int root, const char *path, uid_t uid, gid_t gid, char *why)
 	return descriptor;
 }
 
-/* In the policy's own words, so that nobody else chose it. */
-static bool is_ours(const struct flagfile *file, const char *path)
+/* The policy names it, so that nobody else chose it; and it is the file that we see under this name. Whoever may make a
+ * mount namespace can mount any file there, also one that he may not read. */
+static bool is_ours(const struct flagfile *file, const char *path, int root)
 {
-	return !file->process || (!file->process->container.text && strcmp(path, file->policy->service.flagfile) == 0);
+	_cleanup_close_ int ours = -1;
+	_cleanup_close_ int theirs = -1;
+	struct stat a;
+	struct stat b;
+
+	if (strcmp(path, file->policy->service.flagfile) != 0)
+		return false;
+	ours = open(path, O_PATH | O_CLOEXEC);
+	theirs = open_below(root, path, O_PATH);
+	return ours >= 0 && theirs >= 0 && fstat(ours, &a) == 0 && fstat(theirs, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
 }
 
 /* The effective group. The owner of /proc/PID will not do: it is root's, where the process may not be dumped. */
@@ -110,12 +124,12 @@ static int open_flagfile(const struct flagfile *file, const char *path, char *wh
 
 	if (root < 0)
 		return why_not(why, errno == ENOENT ? ESRCH : errno);
-	if (process && !is_ours(file, path) && geteuid() == 0 && !(process->uid_known && process->uid == 0)) {
+	if (process && geteuid() == 0 && !(process->uid_known && process->uid == 0) && !is_ours(file, path, root)) {
 		if (!process->uid_known || !read_group(process, &gid))
 			return why_not(why, EACCES);
 		return open_as(root, path, process->uid, gid, why);
 	}
-	descriptor = open_below(root, path);
+	descriptor = open_below(root, path, FLAGS_TO_READ);
 	return descriptor < 0 ? why_not(why, errno) : descriptor;
 }
 

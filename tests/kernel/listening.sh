@@ -254,6 +254,23 @@ others_files() { # whoever starts something called dragonfly may name any file
 	expect_exit 2 guard --format json audit
 	expect_no_text "$out" 'secret of root'
 	stop
+	# Nor what he mounts in the place of the policy's flagfile, where only he sees it.
+	: >"$work/nobody.out"
+	PRETEND=10.20.0.5,6379 unshare --mount bash -c 'mount --bind "$1" "$2" && exec setpriv --reuid=65534 --regid=65534 --clear-groups "$3" "--flagfile=$2"' \
+		- "$work/secret" "$flagfile" "$work/dragonfly" >"$work/nobody.out" 2>&1 &
+	servers+=("$!")
+	wait_until 5 grep -q ready "$work/nobody.out" || wrong "it did not start: $(cat "$work/nobody.out")"
+	expect_exit 2 guard audit
+	expect_text "$out" "^  unknown +warning +bind.intention .*$flagfile could not be read: Permission denied"
+	stop
+	# The policy's own may be read, whoever it belongs to.
+	chmod 600 "$flagfile"
+	: >"$work/nobody.out"
+	PRETEND=10.20.0.5,6379 setpriv --reuid=65534 --regid=65534 --clear-groups "$work/dragonfly" "--flagfile=$flagfile" >"$work/nobody.out" &
+	servers+=("$!")
+	wait_until 5 grep -q ready "$work/nobody.out" || wrong "it did not start"
+	expect_exit 0 guard audit
+	stop
 	# A pipe does not make anybody wait, and a link leads nowhere else.
 	mkfifo "$work/pipe"
 	dragonfly 10.20.0.5,6379 "--flagfile=$work/pipe"
