@@ -79,6 +79,9 @@ char *place_link(const char *root, const char *path);
 /* The names in a folder below the root, sorted; at most 1024, or -E2BIG. */
 int place_list(const char *root, const char *path, char ***ret, size_t *ret_count);
 
+/* A unit of which this is the only file, on a host without any other. */
+void unit_parse(const char *name, const char *text, size_t length, struct server_unit **ret);
+
 /* A list of texts. */
 struct words {
 	char **items;

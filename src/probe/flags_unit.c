@@ -507,12 +507,39 @@ static void settle_directory(struct server_unit *unit)
 	unit->directory = expanded ? expanded : mem_string("/");
 }
 
+/* What all the files say together, once they are read. */
+static void finish(struct reading *reading)
+{
+	struct server_unit *unit = reading->unit;
+	struct words environment = {0};
+	struct words arguments = {0};
+
+	if (unit->found && !unit->refusal) {
+		make_environment(reading, &environment);
+		settle_directory(unit);
+		if (reading->commands.count == 0)
+			refuse(unit, "systemd does not start it: it has no ExecStart=");
+		else if (reading->commands.count > 1)
+			not_known(unit, "it has several ExecStart=");
+		else
+			take_command(reading, reading->commands.items[0], &environment, &arguments);
+	}
+	unit->files = reading->files.items;
+	unit->file_count = reading->files.count;
+	unit->arguments = arguments.items;
+	unit->argument_count = arguments.count;
+	unit->environment = environment.items;
+	unit->environment_count = environment.count;
+	words_done(&reading->commands);
+	words_done(&reading->variables);
+	words_done(&reading->variable_files);
+	words_done(&reading->removed);
+}
+
 void unit_read(const char *root, const char *name, struct server_unit **ret)
 {
 	struct server_unit *unit = mem_zero(1, sizeof(*unit));
 	struct reading reading = {.root = root, .unit = unit};
-	struct words environment = {0};
-	struct words arguments = {0};
 	const char *at = strchr(name, '@');
 
 	unit->name = mem_string(name);
@@ -529,27 +556,21 @@ void unit_read(const char *root, const char *name, struct server_unit **ret)
 	}
 	if (!unit->found)
 		not_known(unit, "there is no unit %s", name);
-	if (unit->found && !unit->refusal) {
+	if (unit->found && !unit->refusal)
 		take_drop_ins(&reading);
-		make_environment(&reading, &environment);
-		settle_directory(unit);
-		if (reading.commands.count == 0)
-			refuse(unit, "systemd does not start it: it has no ExecStart=");
-		else if (reading.commands.count > 1)
-			not_known(unit, "it has several ExecStart=");
-		else
-			take_command(&reading, reading.commands.items[0], &environment, &arguments);
-	}
-	unit->files = reading.files.items;
-	unit->file_count = reading.files.count;
-	unit->arguments = arguments.items;
-	unit->argument_count = arguments.count;
-	unit->environment = environment.items;
-	unit->environment_count = environment.count;
-	words_done(&reading.commands);
-	words_done(&reading.variables);
-	words_done(&reading.variable_files);
-	words_done(&reading.removed);
+	finish(&reading);
+}
+
+void unit_parse(const char *name, const char *text, size_t length, struct server_unit **ret)
+{
+	struct server_unit *unit = mem_zero(1, sizeof(*unit));
+	struct reading reading = {.root = "/proc/self/fdinfo", .unit = unit};
+
+	unit->name = mem_string(name);
+	unit->found = true;
+	take_text(&reading, text, length);
+	finish(&reading);
+	*ret = unit;
 }
 
 void unit_free(struct server_unit *unit)
