@@ -239,6 +239,25 @@ intentions() {
 }
 t "what it was told, what it will do, and what it does" intentions
 
+units() { # what systemd would start, and nobody has started
+	local folder=/run/systemd/system
+	bind_policy "$standard server = optional"
+	mkdir -p "$folder/df.service.d"
+	printf '[Service]\nExecStart=%s --flagfile=%s\n' "$work/dragonfly" "$flagfile" >"$folder/df.service"
+	flags "${good[@]}"
+	expect_exit 0 guard audit
+	expect_text "$out" '^  pass +bind.intention +the next start would listen on 10.20.0.5:6379$'
+	printf '[Service]\nExecStart=\nExecStart=%s --bind=0.0.0.0 --port=6379\n' "$work/dragonfly" >"$folder/df.service.d/override.conf"
+	expect_exit 1 guard audit
+	expect_text "$out" '^  fail +warning +bind.intention +df.service: the next start would listen on 0.0.0.0:6379, all addresses' \
+		'write --bind=10.20.0.5 on its command line, in place of --bind=0.0.0.0, then: systemctl restart df.service'
+	expect_exit 1 guard --format json audit
+	expect_text "$out" '"of": "unit"' '"subject": "df.service"'
+	rm -r "$folder"
+	bind_policy "$standard"
+}
+t "what the unit would start" units
+
 others_files() { # whoever starts something called dragonfly may name any file
 	[ "$(id -u)" = 0 ] && setpriv --reuid=65534 --regid=65534 --clear-groups true 2>/dev/null || { skip "there is only one user here"; return; }
 	echo 'the secret of root' >"$work/secret"
