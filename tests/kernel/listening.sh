@@ -250,7 +250,7 @@ units() { # what systemd would start, and nobody has started
 	printf '[Service]\nExecStart=\nExecStart=%s --bind=0.0.0.0 --port=6379\n' "$work/dragonfly" >"$folder/df.service.d/override.conf"
 	expect_exit 1 guard audit
 	expect_text "$out" '^  fail +warning +bind.intention +df.service: the next start would listen on 0.0.0.0:6379, all addresses' \
-		'write --bind=10.20.0.5 on its command line, in place of --bind=0.0.0.0, then: systemctl restart df.service'
+		'write --bind=10.20.0.5 on its command line .ExecStart= of df.service., in place of --bind=0.0.0.0, then: systemctl restart df.service'
 	expect_exit 1 guard --format json audit
 	expect_text "$out" '"of": "unit"' '"subject": "df.service"'
 	rm -r "$folder"

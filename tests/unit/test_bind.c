@@ -530,7 +530,7 @@ static const struct fixture {
 	{"bind.other_port", NULL, other_port, OUTCOME_FAIL, SEVERITY_CRITICAL,
 		"10.20.0.5:7000: is no port that the policy",
 		"write port = 7000 in the policy's service section; or write --port=6379 in " HOST_FLAGFILE
-		", then: systemctl restart dragonfly.service"},
+		", line 1, then: systemctl restart dragonfly.service"},
 	{"bind.other_port", NULL, other_port_admin, OUTCOME_FAIL, SEVERITY_CRITICAL, "10.20.0.5:9998",
 		"write admin_port = 9998 in the policy's service section; or write --admin_port=0 in " HOST_FLAGFILE
 		", line 3, then: systemctl restart dragonfly.service"},
@@ -567,7 +567,8 @@ static const struct fixture {
 		"an address that this host does not have", NULL},
 	{"bind.intention", NULL, intends_by_argument, OUTCOME_FAIL, SEVERITY_WARNING,
 		"10.66.0.5:6380, an address that the policy does not list",
-		"write --bind=10.20.0.5 on its command line, in place of --bind=10.66.0.5, then: systemctl restart "
+		"write --bind=10.20.0.5 on its command line (ExecStart= of dragonfly.service), in place of "
+		"--bind=10.66.0.5, then: systemctl restart "
 		"dragonfly.service (Dragonfly listens on one address only, and bind has 2)"},
 	{"bind.intention", OPTIONAL, protected_mode, OUTCOME_FAIL, SEVERITY_WARNING,
 		"127.0.0.1:6380, only this host, where the policy names others (it has no password, and systemd", NULL},
