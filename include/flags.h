@@ -105,10 +105,10 @@ void intention_free(struct intention *intention);
 
 /* The flag as it was set, or NULL where it has its default (or is unknown). */
 const struct flag *intention_flag(const struct intention *intention, const char *name);
-/* The value, or the server's default; NULL: there is no such flag. Borrowed. */
+/* The value, or the server's default (v1.40, and glog's logging); NULL: there is no such flag. Borrowed. */
 const char *intention_text(const struct intention *intention, const char *name);
 bool intention_bool(const struct intention *intention, const char *name);
-/* Reads numbers as abseil does (0x, blanks); the default where it is not set. */
+/* Reads numbers as abseil does (0x, blanks), and sizes in bytes; the default where it is not set. */
 int64_t intention_number(const struct intention *intention, const char *name);
 bool flag_is_secret(const char *name);
 /* Appends the value as it may be shown, in quotes: no control characters, not longer than a line, never a secret. */
@@ -151,7 +151,7 @@ struct server_unit {
 	char *program; /* of ExecStart=; NULL: not known */
 	char **arguments;
 	size_t argument_count; /* without argv[0] */
-	char **environment;    /* "NAME=VALUE": Environment=, EnvironmentFile=, and INVOCATION_ID */
+	char **environment;    /* "NAME=VALUE": Environment=, EnvironmentFile=, and INVOCATION_ID. May be secret */
 	size_t environment_count;
 	char *directory; /* WorkingDirectory=, or "/" */
 	char *unknown;	 /* why what it starts is not known: something that is not understood here. NULL: it is known */

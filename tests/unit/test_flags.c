@@ -442,6 +442,12 @@ static const struct row rows[] = {
 	{.arguments = {"--maxmemory=1X"}, .refusal = "Illegal value"},
 	{.arguments = {"--save_schedule=1"}, .refusal = "save_schedule flag is deprecated"},
 	{.arguments = {"--cluster_mode=no"}, .refusal = "Invalid value for flag --cluster_mode"},
+	{.arguments = {"--cluster_mode=emulated", "--cluster_node_id=x"},
+		.refusal = "Setting --cluster_node_id in emulated mode"},
+	{.arguments = {"--cluster_mode=yes", "--cluster_node_id=x"}, .listeners = MAIN_ANY},
+	{.arguments = {"--locktag_delimiter=ab"}, .refusal = "Invalid value for locktag_delimiter"},
+	{.arguments = {"--pipeline_queue_limit=0"}, .refusal = "pipeline flag limit is 0"},
+	{F("--bind y=x\n"), .flag = "bind", .value = "", .refusal = "Unknown command line flag 'bind ...'"},
 	{.arguments = {"--dbnum=1025"}, .refusal = "dbnum is too big"},
 	{.arguments = {"--notify_keyspace_events=KEA"}, .refusal = "Invalid notify_keyspace_events"},
 	{.arguments = {"--dbfilename=/var/x"}, .refusal = "filename may not contain directory separators"},
@@ -454,6 +460,15 @@ static const struct row rows[] = {
 		.listeners = MAIN_ANY},
 	{.arguments = {"--compression_mode=none"}, .refusal = "Illegal value"},
 	{.arguments = {"--luagc=inc/1/2"}, .refusal = "Illegal value"},
+	{.arguments = {"--hz=-0x10", "--rss_oom_deny_ratio=0x1.8p3"},
+		.flag = "hz",
+		.value = "-0x10",
+		.listeners = MAIN_ANY},
+	{.arguments = {"--rss_oom_deny_ratio=-nan(x1)", "--mem_defrag_threshold=.5", "--table_growth_margin=5."},
+		.listeners = MAIN_ANY},
+	{.arguments = {"--rss_oom_deny_ratio=0x"}, .refusal = "Illegal value"},
+	{.arguments = {"--rss_oom_deny_ratio=1p3"}, .refusal = "Illegal value"},
+	{.arguments = {"--rss_oom_deny_ratio=1e"}, .refusal = "Illegal value"},
 	{.arguments = {"--rss_oom_deny_ratio=1,2"}, .refusal = "Illegal value"},
 	{.arguments = {"--tiered_min_value_size=63"}, .refusal = "Illegal value"},
 	{.arguments = {"--tcp_backlog=65536"}, .refusal = "Illegal value"},
@@ -615,6 +630,19 @@ static void test_shown(void **state)
 	flag.value = longer;
 	flag_shown(&flag, &shown);
 	assert_true(shown.length < 120);
+}
+
+/* A message says what is to be seen in the file, where an editor shows nothing. */
+static void test_carriage_return(void **state)
+{
+	struct intention *intention = read_row(&(struct row){F("--requirepass=x\r\n")});
+
+	(void)state;
+	assert_int_equal(intention->remark_count, 1);
+	assert_non_null(strstr(intention->remarks[0].message, "carriage return"));
+	assert_string_equal(intention->remarks[0].file, "f");
+	assert_int_equal(intention->remarks[0].line, 1);
+	intention_free(intention);
 }
 
 /* --- the table --- */
@@ -830,6 +858,7 @@ int main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_shown),
+		cmocka_unit_test(test_carriage_return),
 		cmocka_unit_test(test_advice),
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_defaults),

@@ -364,6 +364,8 @@ static const struct unit_row units[] = {
 		"--port=6380", "A=6380|B=dragonfly|INVOCATION_ID=", NULL, NULL},
 	{"a specifier that is not known", NULL, {{L "dragonfly.service", START("--dir=%H")}}, NULL, NULL,
 		"specifier %H", NULL},
+	{"only a part that is known", NULL, {{L "dragonfly.service", START("--port=7 --dir=%H")}}, NULL, NULL,
+		"specifier %H", NULL},
 	{"a percent sign", NULL, {{L "dragonfly.service", START("--dir=%")}}, NULL, NULL, "'%' stands alone", NULL},
 	{"a shell", NULL, {{L "dragonfly.service", "[Service]\nExecStart=/bin/sh -c 'dragonfly --port=1'\n"}}, NULL,
 		NULL, "runs /bin/sh", NULL},
@@ -416,8 +418,11 @@ static void check_unit(const struct unit_row *row)
 	if (row->environment && strcmp(row->environment, environment) != 0)
 		fail_msg("%s: environment: %s", row->what, environment);
 	intention_read_unit(root, unit, &intention);
-	if (row->unknown)
+	if (row->unknown) {
 		assert_non_null(intention->unknown);
+		/* A part of it would look like all. */
+		assert_int_equal(intention->flag_count, 0);
+	}
 	if (row->refusal)
 		assert_string_equal(intention->refusal, unit->refusal);
 	intention_free(intention);
