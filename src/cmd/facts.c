@@ -82,7 +82,11 @@ static void read_unit(struct host_facts *facts, const struct policy *policy)
 	if (unit->found) {
 		told = add(facts, INTENTION_UNIT, LISTENERS_NO_INDEX);
 		told->subject = mem_string(policy->service.unit);
-		intention_read_unit("/", unit, &told->intention);
+		/* What it lacks may only not have been seen. */
+		if (unit->unknown)
+			told->unknown = mem_string(unit->unknown);
+		else
+			intention_read_unit("/", unit, &told->intention);
 	}
 	unit_free(unit);
 }
