@@ -136,8 +136,8 @@ struct flags_place {
 void intention_read_at(const struct flags_input *input, const struct flags_place *place, struct intention **ret);
 /* The same, as process `pid` sees files. That it is still the same process is the caller's to ask. */
 void intention_read_process(const struct flags_input *input, uint32_t pid, struct intention **ret);
-/* What `dragonfly --flagfile=PATH` would do, without any environment. */
-void intention_read_flagfile(const char *root, const char *path, struct intention **ret);
+/* What `dragonfly --flagfile=PATH` would do, with no environment but, where systemd starts it, INVOCATION_ID. */
+void intention_read_flagfile(const char *root, const char *path, bool under_systemd, struct intention **ret);
 
 /*
  * What systemd will start: a unit of type service, read from its files as systemd.unit(5), systemd.service(5) and

@@ -100,7 +100,8 @@ struct report_audit {
 	const struct findings *findings;
 	const struct audit_facts *facts; /* of the host: sockets and intentions; NULL: not known */
 	const struct changeset *drift;	 /* what differs now; NULL: not known */
-	bool unchanged;			 /* not known, because nothing changed since a look that found no difference */
+	bool unchanged;			 /* not read: nothing changed since a look that found no difference */
+	uint64_t unchanged_since;	 /* that one: seconds since 1970 */
 	const struct changeset *healed;	 /* what was put back; NULL: nothing was */
 	bool heal;			 /* asked for */
 	bool dry_run;			 /* only to say what would be healed */

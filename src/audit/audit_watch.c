@@ -31,6 +31,11 @@ const struct check *audit_watch_checks(size_t *ret_count)
 	return checks;
 }
 
+bool check_is_watch_only(const struct check *check)
+{
+	return !check->assess;
+}
+
 static void assess_policy(const struct watch_facts *facts, struct findings *ret)
 {
 	const struct check *check = &checks[CHECK_POLICY];

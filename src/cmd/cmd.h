@@ -166,6 +166,15 @@ void progress_end(struct progress *progress);
 /* Seconds since progress_begin(). */
 double progress_seconds(const struct progress *progress);
 
+/* ---- undone.c ---- */
+
+/* Whether this policy was undone, or waits and will be, and neither it nor another one was applied since. */
+bool undone_is(const struct state *state, const struct policy *policy, const struct environment *environment);
+/* The lock is held. 0, or a negative errno value with `err`. */
+int undone_add(const struct state *state, const struct kept_policy *kept, struct err *err);
+/* Somebody applied a policy: all of them. */
+int undone_forget(const struct state *state, struct err *err);
+
 /* ---- reconcile.c: the one place where the steps are in order ---- */
 
 struct reconcile {
@@ -183,6 +192,7 @@ struct reconcile {
 	/* Out. Free with reconcile_done(). */
 	struct snapshot before;	   /* what `changes` were found against */
 	struct changeset *changes; /* what was to do; empty = nothing */
+	bool unchanged;		   /* the kernel is at known_generation: nothing was read */
 	bool applied;		   /* it was done, and reading back found no difference */
 	unsigned int redone;
 	uint32_t clean_generation; /* at which reading found no difference; 0: none did */

@@ -54,16 +54,19 @@ static const struct command commands[] = {
 		"Puts the policy in force that was in force before the last apply, or before remove,\n"
 		"with its environment, as it was then: later changes of its files do not count. A\n"
 		"second rollback returns. Where a policy waits for `dflyguard confirm`, that one is\n"
-		"undone. The policy file is not touched: the next apply puts it in force again.\n",
+		"undone. The policy file is not touched: the next apply puts it in force again, and\n"
+		"until then neither watch --heal nor a reboot does.\n",
 		"dflyguard rollback --dry-run\ndflyguard rollback"},
-	{"audit", OPTION_DRY_RUN | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS, command_audit,
+	{"audit", OPTION_DRY_RUN | OPTION_FULL | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS, command_audit,
 		"drift, other tables, and what listens; --heal puts back drift",
 		"Compares the kernel's table with the policy, object by object, and looks at what other\n"
 		"tables do to the guarded ports; at what listens there, here and in containers, and who\n"
 		"that is; and at what servers were told. Each check passes, fails, or is unknown, which\n"
 		"is never a pass: without privileges the exit status is 2. With --heal it puts back what\n"
-		"differs, as apply does, and audits again; other tables and servers are only read. What\n"
-		"each check means: `dflyguard checks`.\n",
+		"differs, as apply does, and audits again; other tables and servers are only read. As\n"
+		"plan, it does not read its own table again where nothing was committed since the last\n"
+		"look, unless --full is given; all else is read each time. What each check means:\n"
+		"`dflyguard checks`.\n",
 		"dflyguard audit\ndflyguard audit --fail-on critical --quiet\ndflyguard audit --heal --dry-run\n"
 		"dflyguard --format json audit --heal"},
 	{"watch", OPTION_HEAL | OPTION_WATCH | OPTION_METRICS, command_watch,
@@ -78,9 +81,10 @@ static const struct command commands[] = {
 		"again and looks at once.\n",
 		"dflyguard watch\ndflyguard watch --events --heal\n"
 		"dflyguard --format json watch --metrics /var/lib/prometheus/node-exporter/dflyguard.prom"},
-	{"checks", 0, command_checks, "list every check of audit: id, severity, meaning, remedy",
-		"Says of each check what it asks, what a failure means, and how to mend it. Needs\n"
-		"neither a policy nor privileges.\n",
+	{"checks", 0, command_checks, "list every check of audit and watch: id, severity, meaning, remedy",
+		"Says of each check what it asks, what a failure means, and how to mend it. Those that\n"
+		"only watch can answer, since it stays, are marked. Needs neither a policy nor\n"
+		"privileges.\n",
 		"dflyguard checks\ndflyguard --format json checks"},
 	{"status", 0, command_status, "what is in force: since when, counters, top refused sources",
 		"Says whether the firewall is in force, for which environment and since when, and\n"

@@ -131,6 +131,7 @@ int reconcile(struct reconcile *r, struct err *err)
 		if (generation == r->known_generation) {
 			r->changes = mem_zero(1, sizeof(*r->changes));
 			r->changes->expected = r->expected;
+			r->unchanged = true;
 			return 0;
 		}
 	}

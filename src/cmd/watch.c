@@ -226,10 +226,11 @@ static void follow(struct loop *loop, bool forced)
 		break;
 	case FOLLOW_ANOTHER:
 		fight_forgive(&watch->fight);
-		watch->undone = 0;
+		watch->undone = false;
 		watch_say(watch, EVENT_POLICY, "%s is another policy now%s", path,
-			watch->options->heal ? ", and is applied"
-					     : ": the differences are what `dflyguard apply` would do");
+			!watch->options->heal	  ? ": the differences are what `dflyguard apply` would do"
+			: watch_holds_back(watch) ? ", and is not applied"
+						  : ", and is applied");
 		break;
 	case FOLLOW_BAD:
 		break;
@@ -331,11 +332,10 @@ static bool obey_signals(struct loop *loop)
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		notify(loop, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\n",
 			(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
-		fight_forgive(&loop->watch.fight);
-		loop->watch.undone = 0;
 		free_pointer(&loop->watch.handshake);
 		loop->watch.handshake = NULL;
 		follow(loop, true);
+		watch_forgive(&loop->watch);
 		look(loop);
 		notify(loop, "READY=1\n");
 	}

@@ -123,10 +123,9 @@ struct watch {
 	uint64_t sockets;  /* host_sockets_number(), from before they were read */
 	double host_until; /* then they are read in any case */
 	size_t listeners[LISTENER_VERDICT_COUNT];
-	/* Fingerprints; 0 = none. */
-	uint64_t waiting; /* of the policy that waits to be confirmed */
-	uint64_t undone;  /* of the one that was undone since nobody confirmed it: not to be put in force by us */
-	char *handshake;  /* why silent connections cannot be ended; NULL: they can, or need not */
+	bool waiting; /* a policy waits to be confirmed */
+	bool undone;  /* the one that is followed was undone: it is not to be put in force by us; and that was told */
+	char *handshake; /* why silent connections cannot be ended; NULL: they can, or need not */
 	uint64_t heals;
 	uint64_t silent;	/* connections that were ended, */
 	uint64_t silent_untold; /* and those that are still to be told of */
@@ -139,9 +138,11 @@ struct watch {
 
 /* Reads all, tells what is new, heals. False: something could not be done (and is told): try again later. */
 bool watch_look(struct watch *watch, double now);
-/* Whether somebody tries a policy (apply --confirm), or it was undone: then nothing is healed. Tells when that begins.
- */
+/* Whether somebody tries a policy (apply --confirm), or the one that is followed was undone: then nothing is healed.
+ * Tells when that begins. */
 bool watch_holds_back(struct watch *watch);
+/* The administrator means the policy that is followed: also where it was undone. */
+void watch_forgive(struct watch *watch);
 /* Whether silent connections are to be ended. */
 bool watch_ends_silent(const struct watch *watch);
 /* Whether a socket of a guarded port came or went since the last look. One short query for each port. */

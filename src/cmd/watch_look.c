@@ -130,38 +130,64 @@ static void tell_missing(
 
 /* --- healing --- */
 
+static bool waits(const struct state *state)
+{
+	struct kept_policy waiting = {0};
+	bool any = state_read(state, STATE_PENDING, true, &waiting, NULL) == 0;
+
+	kept_done(&waiting);
+	return any;
+}
+
 bool watch_holds_back(struct watch *watch)
 {
 	_cleanup_(state_done) struct state state = state_open();
-	struct kept_policy kept = {0};
+	bool undone;
 
-	if (state_read(&state, STATE_PENDING, true, &kept, NULL) == 0) {
+	if (waits(&state)) {
 		if (!watch->waiting)
 			watch_say(watch, EVENT_POLICY,
 				"a policy waits for `dflyguard confirm`: nothing is put back until then");
-		watch->waiting = kept.fingerprint;
-	} else if (watch->waiting) {
-		if (state_read(&state, STATE_CURRENT, true, &kept, NULL) < 0 || kept.fingerprint != watch->waiting)
-			watch->undone = watch->waiting;
-		if (watch->undone == watch->follow.fingerprint)
-			watch_say(watch, EVENT_POLICY,
-				"%s was undone, since nobody confirmed it: it is not put in force until it changes, or "
-				"SIGHUP",
-				watch->follow.path);
-		watch->waiting = 0;
+		watch->waiting = true;
+		return true;
 	}
-	kept_done(&kept);
-	return watch->waiting || (watch->undone && watch->undone == watch->follow.fingerprint);
+	watch->waiting = false;
+	/* Read anew each time: a rollback, or an apply, may have been since. */
+	undone = undone_is(&state, watch->follow.policy, watch->follow.environment);
+	if (undone && !watch->undone)
+		watch_say(watch, EVENT_POLICY,
+			"%s was undone, by a rollback or since nobody confirmed it: it is not put in force until it "
+			"changes, somebody applies it, or SIGHUP",
+			watch->follow.path);
+	watch->undone = undone;
+	return undone;
+}
+
+void watch_forgive(struct watch *watch)
+{
+	_cleanup_(state_done) struct state state = state_open();
+
+	fight_forgive(&watch->fight);
+	watch->undone = false;
+	/* What waits is not meant by that, and another file than the one that was undone neither. */
+	if (watch->options->heal && state_lock(&state, LOCK_SECONDS, NULL) == 0 && !waits(&state) &&
+		undone_is(&state, watch->follow.policy, watch->follow.environment))
+		undone_forget(&state, NULL);
 }
 
 /* So that a boot, and a rollback, lead to it. What cannot be remembered is in force all the same. */
 static void keep(const struct watch *watch, const struct state *state)
 {
 	const struct follow *follow = &watch->follow;
+	struct kept_policy before = {0};
 	struct kept_policy kept;
 
 	if (state->lock < 0)
 		return;
+	/* Another policy: what was undone before it is no more than an earlier one. */
+	if (state_read(state, STATE_CURRENT, true, &before, NULL) < 0 || before.fingerprint != follow->fingerprint)
+		undone_forget(state, NULL);
+	kept_done(&before);
 	kept = kept_from_policy(
 		follow->policy, follow->environment, follow->fingerprint, policy_digest(follow->policy));
 	state_keep(state, &kept, NULL);

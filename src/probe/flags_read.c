@@ -231,10 +231,15 @@ void intention_read_process(const struct flags_input *input, uint32_t pid, struc
 	intention_read_at(input, &(struct flags_place){.root = root, .directory_link = directory}, ret);
 }
 
-void intention_read_flagfile(const char *root, const char *path, struct intention **ret)
+void intention_read_flagfile(const char *root, const char *path, bool under_systemd, struct intention **ret)
 {
 	_cleanup_free_ char *argument = mem_format("--flagfile=%s", path);
+	char invocation[] = "INVOCATION_ID=";
+	char *environment = invocation;
 
-	intention_read_at(&(struct flags_input){.arguments = &argument, .argument_count = 1},
+	intention_read_at(&(struct flags_input){.arguments = &argument,
+				  .argument_count = 1,
+				  .environment = &environment,
+				  .environment_count = under_systemd},
 		&(struct flags_place){.root = root}, ret);
 }

@@ -442,6 +442,7 @@ static void audit(const struct report_style *style, const struct report_audit *r
 		json_bool(&json, "conforming", !report->drift || report->drift->count == 0);
 	else
 		json_null(&json, "conforming");
+	write_time(&json, "unchanged_since", report->unchanged ? report->unchanged_since : 0);
 	json_bool(&json, "dry_run", report->dry_run);
 	write_changes(&json, "healed", report->policy, report->healed);
 	write_changes(&json, "drift", report->policy, report->drift);
@@ -535,6 +536,7 @@ static void checks(const struct report_style *style, const struct check *list, s
 		json_string(&json, "id", list[i].id);
 		json_string(&json, "area", list[i].area);
 		json_string(&json, "severity", severity_name(list[i].severity));
+		json_bool(&json, "watch_only", check_is_watch_only(&list[i]));
 		json_string(&json, "title", list[i].title);
 		json_string(&json, "meaning", list[i].meaning);
 		json_string(&json, "remedy", list[i].remedy);

@@ -229,6 +229,12 @@ static void unchanged(struct scene *s)
 	s->facts.unchanged = true;
 }
 
+static void unchanged_since(struct scene *s)
+{
+	unchanged(s);
+	s->facts.unchanged_since = GOLDEN_SINCE;
+}
+
 /* --- each check --- */
 
 static const struct fixture {
@@ -240,17 +246,21 @@ static const struct fixture {
 	const char *text; /* of subject and message and evidence */
 } fixtures[] = {
 	{"firewall.in_force", NULL, NULL, OUTCOME_PASS, SEVERITY_CRITICAL, "in force"},
-	{"firewall.in_force", NULL, unchanged, OUTCOME_PASS, SEVERITY_CRITICAL, "nothing changed"},
+	{"firewall.in_force", NULL, unchanged, OUTCOME_PASS, SEVERITY_CRITICAL, "in force: nothing changed"},
+	{"firewall.in_force", NULL, unchanged_since, OUTCOME_PASS, SEVERITY_CRITICAL,
+		"in force: nothing changed since the look at 2026-01-02 03:04:05 UTC"},
 	{"firewall.in_force", mutate_removed, NULL, OUTCOME_FAIL, SEVERITY_CRITICAL, "there is no table"},
 	{"firewall.in_force", mutate_dormant, NULL, OUTCOME_FAIL, SEVERITY_CRITICAL, "dormant"},
 	{"firewall.in_force", NULL, unreadable, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "Operation not permitted"},
 	{"firewall.drift", NULL, NULL, OUTCOME_PASS, SEVERITY_CRITICAL, "what the policy says"},
-	{"firewall.drift", NULL, unchanged, OUTCOME_PASS, SEVERITY_CRITICAL, "nothing changed"},
+	{"firewall.drift", NULL, unchanged, OUTCOME_PASS, SEVERITY_CRITICAL, "what the policy says: nothing changed"},
+	{"firewall.drift", NULL, unchanged_since, OUTCOME_PASS, SEVERITY_CRITICAL,
+		"nothing changed since the look at 2026-01-02 03:04:05 UTC"},
 	{"firewall.drift", mutate_accept, NULL, OUTCOME_FAIL, SEVERITY_CRITICAL, "1 difference from"},
 	{"firewall.drift", NULL, unreadable, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "Operation not permitted"},
 	{"firewall.foreign_nat", NULL, NULL, OUTCOME_PASS, SEVERITY_WARNING, "none maps"},
 	{"firewall.foreign_nat", NULL, add_drop, OUTCOME_PASS, SEVERITY_WARNING, "none maps"},
-	{"firewall.foreign_nat", NULL, unchanged, OUTCOME_PASS, SEVERITY_WARNING, "nothing changed"},
+	{"firewall.foreign_nat", NULL, unchanged, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Operation not permitted"},
 	{"firewall.foreign_nat", NULL, add_nat, OUTCOME_FAIL, SEVERITY_WARNING,
 		"table ip nat chain PREROUTING handle 4: translates port 7000 to port 6379 of this host: tcp dport "
 		"7000 redirect"},
@@ -267,31 +277,31 @@ static const struct fixture {
 	{"firewall.foreign_nat", NULL, more, OUTCOME_UNKNOWN, SEVERITY_WARNING,
 		"64 rules that concern guarded ports are told, and 3 more"},
 	{"firewall.notrack", NULL, NULL, OUTCOME_PASS, SEVERITY_CRITICAL, "none has notrack"},
-	{"firewall.notrack", NULL, unchanged, OUTCOME_PASS, SEVERITY_CRITICAL, "nothing changed"},
+	{"firewall.notrack", NULL, unchanged, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "Operation not permitted"},
 	{"firewall.notrack", NULL, add_notrack, OUTCOME_FAIL, SEVERITY_CRITICAL, "away from port 6379"},
 	{"firewall.notrack", NULL, unreadable, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "Operation not permitted"},
 	{"firewall.notrack", NULL, incomplete, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "more rules"},
 	{"firewall.flowtable", NULL, NULL, OUTCOME_PASS, SEVERITY_CRITICAL, "none has"},
-	{"firewall.flowtable", NULL, unchanged, OUTCOME_PASS, SEVERITY_CRITICAL, "nothing changed"},
+	{"firewall.flowtable", NULL, unchanged, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "Operation not permitted"},
 	{"firewall.flowtable", NULL, add_flowtable, OUTCOME_FAIL, SEVERITY_CRITICAL, "pass by all chains"},
 	{"firewall.flowtable", NULL, add_away, OUTCOME_FAIL, SEVERITY_CRITICAL, "before any chain"},
 	{"firewall.flowtable", NULL, unreadable, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "Operation not permitted"},
 	{"firewall.flowtable", NULL, incomplete, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "more rules"},
 	{"firewall.foreign_drop", NULL, NULL, OUTCOME_PASS, SEVERITY_WARNING, "none drops"},
-	{"firewall.foreign_drop", NULL, unchanged, OUTCOME_PASS, SEVERITY_WARNING, "nothing changed"},
+	{"firewall.foreign_drop", NULL, unchanged, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Operation not permitted"},
 	{"firewall.foreign_drop", NULL, add_drop, OUTCOME_FAIL, SEVERITY_WARNING,
 		"table ip nat chain PREROUTING: drops what the policy allows: from 10.20.0.1 to port 6379"},
 	{"firewall.foreign_drop", NULL, add_perhaps, OUTCOME_UNKNOWN, SEVERITY_INFO, "may drop"},
 	{"firewall.foreign_drop", NULL, unreadable, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Operation not permitted"},
 	{"firewall.foreign_drop", NULL, incomplete, OUTCOME_UNKNOWN, SEVERITY_WARNING, "more rules"},
 	{"firewall.legacy", NULL, NULL, OUTCOME_PASS, SEVERITY_WARNING, "there are no tables"},
-	{"firewall.legacy", NULL, unchanged, OUTCOME_PASS, SEVERITY_WARNING, "nothing changed"},
+	{"firewall.legacy", NULL, unchanged, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Operation not permitted"},
 	{"firewall.legacy", NULL, legacy_present, OUTCOME_FAIL, SEVERITY_WARNING, "ip filter, ip nat"},
 	{"firewall.legacy", NULL, legacy_unknown, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Permission denied"},
 	{"firewall.legacy", NULL, unreadable, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Operation not permitted"},
 	{"firewall.owner", NULL, NULL, OUTCOME_PASS, SEVERITY_WARNING, "none that names a guarded port has an owner"},
 	{"firewall.owner", NULL, managers, OUTCOME_PASS, SEVERITY_WARNING, "known by name: ip filter (ufw)"},
-	{"firewall.owner", NULL, unchanged, OUTCOME_PASS, SEVERITY_WARNING, "nothing changed"},
+	{"firewall.owner", NULL, unchanged, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Operation not permitted"},
 	{"firewall.owner", NULL, owner, OUTCOME_FAIL, SEVERITY_WARNING, "inet firewalld (firewalld)"},
 	{"firewall.owner", NULL, our_owner, OUTCOME_FAIL, SEVERITY_WARNING, "table inet dflyguard: a program owns it"},
 	{"firewall.owner", NULL, unreadable, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Operation not permitted"},

@@ -81,7 +81,7 @@ static struct intention *read_file(const char *path)
 {
 	struct intention *intention;
 
-	intention_read_flagfile(root, path, &intention);
+	intention_read_flagfile(root, path, false, &intention);
 	return intention;
 }
 
@@ -175,8 +175,17 @@ static void test_status(void **state)
 	assert_int_equal(intention->file_status[0].uid, getuid());
 	assert_int_equal(intention->file_status[1].mode & 0400, 0400);
 	intention_free(intention);
+	put("/etc/h", "--port=1\n");
+	for (unsigned int under_systemd = 0; under_systemd < 2; under_systemd++) {
+		struct intended_listener listeners[INTENDED_MAXIMUM];
+
+		intention_read_flagfile(root, "/etc/h", under_systemd, &intention);
+		assert_int_equal(intention_listeners(intention, listeners), 1);
+		assert_int_equal(listeners[0].protected_mode, under_systemd);
+		intention_free(intention);
+	}
 	/* A root that is not there says nothing about the file. */
-	intention_read_flagfile("/nowhere/at/all", "/etc/f", &intention);
+	intention_read_flagfile("/nowhere/at/all", "/etc/f", true, &intention);
 	assert_null(intention->refusal);
 	assert_non_null(intention->unknown);
 	intention_free(intention);

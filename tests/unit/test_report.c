@@ -884,6 +884,11 @@ static void show_audit_on(const struct renderer *renderer, const struct report_s
 		facts.drift = healed ? nothing : changes;
 		facts.foreign = foreign;
 	}
+	if (how.unchanged) {
+		facts.unchanged = true;
+		facts.unchanged_since = how.unchanged_since;
+		facts.drift = NULL;
+	}
 	audit_run(&facts, &findings);
 	how.environment = expected.environment->name;
 	how.policy = expected.policy;
@@ -1003,12 +1008,24 @@ static void show_audit_listeners_many(const struct renderer *renderer, const str
 	show_audit_on(renderer, style, mutate_nothing, NULL, (struct report_audit){0}, false, host, HOST_GOOD_FLAGS);
 }
 
+static void show_audit_unchanged(const struct renderer *renderer, const struct report_style *style)
+{
+	show_audit_of(renderer, style, mutate_nothing, NULL,
+		(struct report_audit){.unchanged = true, .unchanged_since = GOLDEN_SINCE}, false);
+}
+
 static void show_checks(const struct renderer *renderer, const struct report_style *style)
 {
+	struct check all[64];
 	size_t count;
+	size_t watch_count;
 	const struct check *checks = audit_checks(&count);
+	const struct check *watch_checks = audit_watch_checks(&watch_count);
 
-	renderer->checks(style, checks, count);
+	assert_true(count + watch_count <= ARRAY_SIZE(all));
+	memcpy(all, checks, count * sizeof(*all));
+	memcpy(all + count, watch_checks, watch_count * sizeof(*all));
+	renderer->checks(style, all, count + watch_count);
 }
 
 /* --- errors --- */
@@ -1310,6 +1327,8 @@ static const struct report_case cases[] = {
 	{"audit-dry-run", "audit", false, false, show_audit_dry_run,
 		"conforming=false dry_run=true healed=[] drift.0.kind"},
 	{"audit-dry-run-nothing", "audit", false, false, show_audit_dry_run_nothing, "conforming=true dry_run=true"},
+	{"audit-unchanged", "audit", false, false, show_audit_unchanged,
+		"conforming=true unchanged_since=\"2026-01-02T03:04:05Z\""},
 	{"audit-weird", "audit", false, false, show_audit_weird, "conforming=false"},
 	{"audit-listeners", "audit", false, false, show_audit_listeners,
 		"listeners.0.network=\"host\" listeners.0.address=\"0.0.0.0\" listeners.0.port=6379 "
@@ -1330,7 +1349,7 @@ static const struct report_case cases[] = {
 	{"checks", "checks", false, false, show_checks,
 		"environment=null checks.0.id=\"firewall.in_force\" checks.0.area=\"firewall\" checks.0.severity "
 		"checks.0.title checks.0.meaning checks.0.remedy"},
-	{"checks-quiet", "checks", false, true, show_checks, "checks.7.id"},
+	{"checks-quiet", "checks", false, true, show_checks, "checks.10.id"},
 	{"error-plain", "plan", false, false, show_error_plain,
 		"environment=\"production\" error.message error.file=null error.line=null error.hint"},
 	{"error-place", "apply", false, false, show_error_place,
