@@ -9,6 +9,7 @@
 #include "flags.h"
 #include "foreign.h"
 #include "listeners.h"
+#include "owner.h"
 #include "policy.h"
 #include "ruleset.h"
 
@@ -53,6 +54,7 @@ struct audit_facts {
 	const char *drift_unknown;     /* and why */
 	const struct foreign *foreign; /* NULL: other tables could not be read */
 	const char *foreign_unknown;   /* and why */
+	const struct owner *owner;     /* of our table, where `foreign` says that it has one; NULL: not asked */
 	const struct host *host;       /* NULL: sockets and processes were not looked at */
 	const char *host_unknown;      /* and why */
 	const struct audit_intention *intentions;
@@ -105,6 +107,10 @@ struct watch_facts {
 	const char *rival;	       /* who that is; NULL: nobody knows */
 	bool handshake;		       /* silent connections are to be ended */
 	const char *handshake_unknown; /* and why they cannot be; NULL: they can */
+	bool own;		       /* the table is to be owned */
+	const char *own_unknown;       /* and why it never can be, by this kernel; NULL: it can */
+	const char *own_failed;	       /* and why it is not now; NULL: it is */
+	bool own_waits;		       /* ... which is as it should be */
 };
 
 /* The checks of watch, beside those of audit_checks(). Static. */

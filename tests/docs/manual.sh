@@ -269,10 +269,21 @@ listened() { # listened POLICY: audit, with a server whose flags need a remark
 	kill $!
 	wait $! 2>/dev/null
 }
+# A table that somebody owns, and that goes with him.
+owned() {
+	local owner
+	"$nftgen" flags 2 >"$work/owned" &
+	owner=$!
+	wait_until 10 grep -q ready "$work/owned"
+	"$dflyguard" --format json status
+	kill "$owner"
+	wait "$owner"
+}
 json() {
 	local plenty=$policies/complete.conf
 	{
 		"$dflyguard" remove --format json
+		owned
 		"$dflyguard" --policy "$plenty" --format json --verbose check
 		"$dflyguard" --policy "$plenty" --format json plan
 		"$dflyguard" --policy "$plenty" --format json apply
