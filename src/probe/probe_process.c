@@ -22,6 +22,10 @@
 /* Remembered: who holds which listening socket, told or not. */
 #define MAX_HOLDS 4000000u
 
+/* For what is about to end. */
+#define WAITS		 20
+#define WAIT_NANOSECONDS 5000000
+
 struct brief {
 	uint32_t pid;
 	uint64_t start;
@@ -57,6 +61,7 @@ struct search {
 		struct socket_table table;
 	} again[16];
 	size_t again_count;
+	unsigned int waited;
 };
 
 static void note_failure(struct search *search, int code)
@@ -301,18 +306,23 @@ static char *why_not_all(const struct search *search)
 }
 
 /* What listens on the port in our own namespace now; NULL where it could not be read. */
-static const struct socket_table *look_again(struct search *search, uint16_t port)
+static const struct socket_table *look_again(struct search *search, uint16_t port, bool fresh)
 {
 	struct netlink *netlink;
-	struct again *again;
+	struct again *again = NULL;
 
-	for (size_t i = 0; i < search->again_count; i++)
+	for (size_t i = 0; i < search->again_count && !again; i++)
 		if (search->again[i].port == port)
-			return search->again[i].known ? &search->again[i].table : NULL;
-	if (search->again_count == ARRAY_SIZE(search->again))
+			again = &search->again[i];
+	if (again && !fresh)
+		return again->known ? &again->table : NULL;
+	if (!again && search->again_count == ARRAY_SIZE(search->again))
 		return NULL;
-	again = &search->again[search->again_count++];
+	if (!again)
+		again = &search->again[search->again_count++];
+	sockets_done(&again->table);
 	again->port = port;
+	again->known = false;
 	if (netlink_open(NETLINK_SOCK_DIAG, &netlink, NULL) < 0)
 		return NULL;
 	again->known = sockets_read_tcp(netlink, 0, port, &again->table, NULL) == 0 && !again->table.truncated;
@@ -321,12 +331,25 @@ static const struct socket_table *look_again(struct search *search, uint16_t por
 	return again->known ? &again->table : NULL;
 }
 
-/* Whether a socket that nobody holds any more is still there; yes, where that cannot be told. */
+/*
+ * Whether a socket that nobody holds any more is still there; yes, where that cannot be told. One of a process that is
+ * about to end goes with it, if we wait a little, for all of them together.
+ */
 static bool is_still_there(struct search *search, const struct socket_row *row)
 {
-	const struct socket_table *table = row->network == 0 && row->inode ? look_again(search, row->port) : NULL;
+	for (bool fresh = false;; fresh = true) {
+		const struct socket_table *table =
+			row->network == 0 && row->inode ? look_again(search, row->port, fresh) : NULL;
 
-	return !table || sockets_find(table, row->inode, SOCKET_BEGIN) != SOCKET_END;
+		if (!table)
+			return true;
+		if (sockets_find(table, row->inode, SOCKET_BEGIN) == SOCKET_END)
+			return false;
+		if (search->waited == WAITS)
+			return true;
+		search->waited++;
+		nanosleep(&(struct timespec){.tv_nsec = WAIT_NANOSECONDS}, NULL);
+	}
 }
 
 static void add_listener(
