@@ -81,7 +81,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static int make_corpus(const char *directory)
 {
 	static const char *const texts[] = {
-		"4711 (dragonfly) S 1 4711 4711 0 -1 4194304 4 5 6 7 8 9 10 11 20 0 9 0 123456 1000 200 18446744073709551615 1\n",
+		"4711 (dragonfly) S 1 4711 4711 0 -1 4194304 4 5 6 7 8 9 10 11 20 0 9 0 123456 1000 200 "
+		"18446744073709551615 1\n",
 		"1 (x) S 1 (\n) Z 1 2 3 0 -1 2129984 4 5 6 7 8 9 10 11 20 0 1 0 18446744073709551615 1",
 		"Name:\tdragonfly\nUmask:\t0022\nUid:\t1000\t999\t999\t999\nGid:\t0\t0\t0\t0\n",
 		"12:pids:/docker/" ID "\n1:name=systemd:/system.slice/dragonfly.service\n0::/\n",

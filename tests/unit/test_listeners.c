@@ -109,7 +109,8 @@ static void test_clean(void **state)
 }
 
 #define STAT(state, flags, threads, start)                                                                             \
-	" " state " 1 2 3 0 -1 " flags " 4 5 6 7 8 9 10 11 20 0 " threads " 0 " start " 1000 200 18446744073709551615 1"
+	" " state " 1 2 3 0 -1 " flags " 4 5 6 7 8 9 10 11 20 0 " threads " 0 " start " 1000 200 "                     \
+	"18446744073709551615 1"
 
 static void test_stat(void **state)
 {
@@ -127,6 +128,8 @@ static void test_stat(void **state)
 		{"1 ()" STAT("R", "0", "1", "18446744073709551615"), true, "", 'R', 1, UINT64_MAX, true},
 		{.text = "2 (kthreadd)" STAT("S", "2129984", "1", "3"), true, "kthreadd", 'S', 1, 3},
 		{.text = "9 (gone)" STAT("Z", "0", "1", "3"), true, "gone", 'Z', 1, 3},
+		/* On its way there: PF_EXITING. */
+		{"9 (going)" STAT("R", "4194308", "1", "3"), true, "going", 'R', 1, 3, false},
 		/* Its first thread has ended, another one goes on. */
 		{"9 (half)" STAT("Z", "0", "2", "3"), true, "half", 'Z', 2, 3, true},
 		{.text = ""},
@@ -293,8 +296,8 @@ static void test_strings(void **state)
 	static const char environment[] =
 		"PATH=/bin\0DFLY_bind=::\0FLAGS_port=1\0\0dfly_port=2\0GOOGLE_LOG_DIR=/x\0INVOCATION_ID=abc\0"
 		"INVOCATION=no\0MY_DFLY_bind=no\0DFLY_last";
-	static const char *const kept[] = {"DFLY_bind=::", "FLAGS_port=1", "dfly_port=2", "GOOGLE_LOG_DIR=/x",
-		"INVOCATION_ID=abc", "DFLY_last"};
+	static const char *const kept[] = {
+		"DFLY_bind=::", "FLAGS_port=1", "dfly_port=2", "GOOGLE_LOG_DIR=/x", "INVOCATION_ID=abc", "DFLY_last"};
 	size_t count;
 	char **strings;
 
@@ -342,8 +345,7 @@ static void test_links(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		uint64_t number = 0;
 
-		assert_int_equal(
-			proc_link_number(rows[i].link, strlen(rows[i].link), "socket:[", &number), rows[i].ok);
+		assert_int_equal(proc_link_number(rows[i].link, strlen(rows[i].link), "socket:[", &number), rows[i].ok);
 		if (rows[i].ok)
 			assert_int_equal(number, rows[i].number);
 	}
@@ -467,8 +469,14 @@ static struct tcp_message tcp_message(const char *address, uint16_t port, uint32
 	return message;
 }
 
-#define FOUR(message, size) {&(message), size, AF_INET, 0}
-#define SIX(message, size)  {&(message), size, AF_INET6, 0}
+#define FOUR(message, size)                                                                                            \
+	{                                                                                                              \
+		&(message), size, AF_INET, 0                                                                           \
+	}
+#define SIX(message, size)                                                                                             \
+	{                                                                                                              \
+		&(message), size, AF_INET6, 0                                                                          \
+	}
 
 static int read_tcp(const struct socket_answer *answers, size_t count, int done, struct socket_table *table)
 {
@@ -575,10 +583,8 @@ struct unix_message {
 
 static void test_unix(void **state)
 {
-	struct unix_message good = {.socket = {.udiag_family = AF_UNIX,
-					    .udiag_type = SOCK_STREAM,
-					    .udiag_state = 10,
-					    .udiag_ino = 200},
+	struct unix_message good = {
+		.socket = {.udiag_family = AF_UNIX, .udiag_type = SOCK_STREAM, .udiag_state = 10, .udiag_ino = 200},
 		.name = {sizeof(struct nlattr) + 8, UNIX_DIAG_NAME},
 		.path = "/a.sock",
 		.file = {sizeof(struct nlattr) + sizeof(struct unix_diag_vfs), UNIX_DIAG_VFS},
