@@ -100,9 +100,14 @@ others_ports() { # of who is no server, only guarded ports
 t "of a process that is no Dragonfly only guarded ports are told" others_ports
 
 local_sockets() {
+	local other
 	mkdir "$work/below"
 	hold server name:dragonfly "unix:700:$work/one.sock" unix:666:below/two.sock "unix:755:$work/gone.sock" \
-		"unix:755:$work/other.sock2" abstract:three "unix:777:$work/moved.sock" "unix:711:$work/a"$'\n'"b.sock" || return
+		"unix:755:$work/other.sock2" abstract:three "unix:777:$work/moved.sock" "unix:711:$work/a"$'\n'"b.sock" "unix:700:$work/stolen.sock" || return
+	other=$held
+	rm "$work/stolen.sock"
+	hold thief "unix:777:$work/stolen.sock" || return
+	held=$other
 	rm "$work/gone.sock" "$work/other.sock2"
 	touch "$work/other.sock2"
 	mv "$work/moved.sock" "$work/moved.to"
@@ -113,12 +118,14 @@ local_sockets() {
 	expect_line "unix host below/two.sock 0666 uid=0 gid=0 $held" \
 		"unix host $work/gone.sock unknown:nothing lies at the path $held" \
 		"unix host $work/other.sock2 unknown:something else lies at the path $held" \
+		"unix host $work/stolen.sock unknown:something else lies at the path $held" \
 		"unix host @three 0777 uid=0 gid=0 $held" \
 		"unix host $work/moved.sock 0777 uid=0 gid=0 $held" \
 		"unix host $work/a?b.sock 0711 uid=0 gid=0 $held"
-	expect_lines 7 '^unix'
+	expect_lines 8 '^unix'
 	expect_no_text "$work/seen" '^read'
 	release server
+	release thief
 }
 t "Unix sockets of a server, with the permissions of their paths" local_sockets
 
@@ -149,7 +156,7 @@ namespaces() {
 	mkfifo /run/netns/fifo
 	touch /run/netns/file /run/netns/mount
 	ln -s /proc/self/ns/net /run/netns/link
-	mount --bind /proc/self/ns/mnt /run/netns/mount
+	mount --bind /proc/self/ns/uts /run/netns/mount || wrong "no mount"
 	look networks 6379
 	expect_lines 3 '^network'
 	umount /run/netns/mount
