@@ -36,9 +36,8 @@ int guard_error(struct err *err, int code, const char *doing)
 	if (code == -ENOSYS || code == -EINVAL || code == -EOPNOTSUPP || code == -ENOTSUP) {
 		err_set(err, EOPNOTSUPP, ERR_COMMIT, "bind guard: %s: this kernel cannot do that (%s)", doing,
 			strerror(-code));
-		err_hint(err,
-			"it takes Linux 6.1 with CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF; or write bind_guard = "
-			"off");
+		err_hint(err, "it takes Linux 6.1 with CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF; or write bind_guard = "
+			      "off");
 		return -EOPNOTSUPP;
 	}
 	err_set(err, -code, ERR_COMMIT, "bind guard: %s: %s", doing, strerror(-code));

@@ -6,13 +6,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "cmd.h"
+#include "facts.h"
 
 /* What one look found. Free with look_done(). */
 struct look {
 	struct reconcile reconcile;
 	struct err drift_err, foreign_err;
 	struct foreign *foreign;
+	struct host_facts host;
 	struct guard guard;
 	struct bindguard_refusals attempts;
 	struct owner owner;
@@ -62,6 +63,9 @@ static void look(struct look *look, const struct policy *policy, const struct en
 		look->facts.owner = &look->owner;
 	}
 	look->facts.foreign_unknown = r->nft ? look->foreign_err.message : look->drift_err.message;
+	progress_step(progress, "reading sockets and processes", 0);
+	host_facts_read(policy, &look->host);
+	host_facts_lend(&look->host, &look->facts);
 	guard_reconcile(policy, environment, false, &look->guard);
 	guard_facts(&look->guard, &look->attempts, &look->facts);
 	audit_run(&look->facts, &look->findings);
@@ -71,6 +75,7 @@ static void look_done(struct look *look)
 {
 	findings_done(&look->findings);
 	foreign_free(look->foreign);
+	host_facts_done(&look->host);
 	bindguard_refusals_done(&look->attempts);
 	guard_done(&look->guard);
 	reconcile_done(&look->reconcile);
@@ -80,6 +85,7 @@ static void look_done(struct look *look)
 static int write_metrics(const struct options *options, const struct look *look, int status)
 {
 	size_t drift[CHANGE_MOVE + 1];
+	size_t listeners[LISTENER_VERDICT_COUNT];
 	uint64_t now = (uint64_t)time(NULL);
 	struct report_metrics metrics = {.environment = look->facts.environment->name,
 		.policy_path = look->facts.policy->path,
@@ -87,6 +93,7 @@ static int write_metrics(const struct options *options, const struct look *look,
 		.conforming = (look->facts.unchanged || (look->facts.drift && !look->facts.drift->count)) &&
 			      look->guard.known && !look->guard.changes.count,
 		.findings = &look->findings,
+		.listeners = look->facts.host->listeners_read.unknown ? NULL : listeners,
 		.looked = now,
 		.looked_fully = look->facts.unchanged ? look->facts.unchanged_since : now};
 	struct ruleset *counters = NULL;
@@ -95,6 +102,7 @@ static int write_metrics(const struct options *options, const struct look *look,
 
 	if (!options->metrics)
 		return status;
+	audit_count_listeners(&look->facts, listeners);
 	if (look->facts.drift || look->facts.unchanged) {
 		/* Of what is unchanged there are no changes. */
 		metrics_count(look->reconcile.changes, drift);
@@ -118,6 +126,7 @@ static int report(const struct options *options, const struct look *look, const 
 	struct report_audit report = {.environment = look->facts.environment->name,
 		.policy = look->facts.policy,
 		.findings = &look->findings,
+		.facts = &look->facts,
 		.drift = look->facts.drift,
 		.unchanged = look->facts.unchanged,
 		.unchanged_since = look->facts.unchanged_since,

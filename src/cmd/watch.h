@@ -6,7 +6,7 @@
 
 #include <sys/stat.h>
 
-#include "cmd.h"
+#include "facts.h"
 
 /* ---- fight.c: does somebody undo what we heal? ---- */
 
@@ -122,9 +122,14 @@ struct watch {
 	uint64_t guard_trace;	    /* and what its pins were then: see bindguard_trace() */
 	struct nft_culprit culprit; /* who changed our table since the last look; process 0: nobody told */
 	struct nft_culprit rival;   /* who undid what we healed */
-	bool waiting;		    /* a policy waits to be confirmed */
-	bool undone; /* the one that is followed was undone: it is not to be put in force by us; and that was told */
-	bool owned;  /* the table is ours, by the socket of `nft` */
+	/* What listens on this host, and what servers were told. */
+	struct host_facts host;
+	uint64_t sockets;  /* host_sockets_number(), from before they were read */
+	double host_until; /* then they are read in any case */
+	size_t listeners[LISTENER_VERDICT_COUNT];
+	bool waiting; /* a policy waits to be confirmed */
+	bool undone;  /* the one that is followed was undone: it is not to be put in force by us; and that was told */
+	bool owned;   /* the table is ours, by the socket of `nft` */
 	char *not_owned;  /* why it is not, where it should be; NULL: it is, or nobody tried */
 	bool own_waits;	  /* ... since a policy waits to be confirmed */
 	char *cannot_own; /* why it never can be; NULL: it may be */
@@ -156,6 +161,8 @@ void watch_owns(struct watch *watch, const struct changeset *changes);
 void watch_not_owned(struct watch *watch, bool waits, const char *why);
 /* Whether silent connections are to be ended. */
 bool watch_ends_silent(const struct watch *watch);
+/* Whether a socket of a guarded port came or went since the last look. One short query for each port. */
+bool watch_sockets_moved(const struct watch *watch);
 /* Writes --metrics, where it was asked for. */
 void watch_metrics(struct watch *watch);
 /* The work is done, or cannot be done now: nothing that makes others slower is kept open. */

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "json.h"
+#include "report_json.h"
 #include "report_private.h"
 
 const struct renderer *report_renderer(const char *name)
@@ -544,6 +545,7 @@ static void audit(const struct report_style *style, const struct report_audit *r
 		json_object_end(&json);
 	}
 	json_array_end(&json);
+	json_listeners(&json, report->facts);
 	tail(&json);
 }
 
