@@ -44,7 +44,7 @@ ip -n container link set lo up
 pins=/sys/fs/bpf/dflyguard
 
 guarded() { # guarded MODE OPTION...: the usual environment with this bind_guard
-	environment "tls = optional clients = {\"10.20.0.0/24\"} bind_guard = $*"
+	environment "tls = optional clients = {\"10.20.0.0/24\"} server = optional bind_guard = $*"
 }
 both='bind = {"10.20.0.5", "2001:db8:20::5", "127.0.0.1", "::1"}'
 expect_binds() { # reads lines FAMILY ADDRESS PORT [OPTION...] = ANSWER
@@ -348,7 +348,7 @@ lacking() {
 	expect_exit 2 "${only[@]}" --bounding-set=-all,+net_admin,+bpf "$dflyguard" --policy "$policy_file" apply
 	expect_text "$errors" 'CAP_PERFMON'
 	expect_exit 0 "${only[@]}" --bounding-set=-all,+net_admin,+bpf,+perfmon "$dflyguard" --policy "$policy_file" apply
-	expect_exit 0 "${only[@]}" --bounding-set=-all,+net_admin,+bpf,+perfmon "$dflyguard" --policy "$policy_file" audit
+	expect_exit 0 "${only[@]}" --bounding-set=-all,+net_admin,+bpf,+perfmon "$dflyguard" --policy "$policy_file" plan
 }
 t "where the host cannot have a guard the firewall works, and audit says so; three capabilities suffice" lacking
 
