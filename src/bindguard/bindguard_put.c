@@ -275,7 +275,6 @@ int bindguard_remove(struct err *err)
 		return 0;
 	detach(&place);
 	folder = opendir(place.folder);
-	/* cppcheck-suppress readdirCalled ; there are no threads */
 	while (folder && (entry = readdir(folder))) {
 		snprintf(path, sizeof(path), "%s/%s", place.folder, entry->d_name);
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)

@@ -238,7 +238,7 @@ static size_t plan_listeners(
 	}
 	if (port == 0)
 		return count; /* takes memcached's away, too */
-	for (unsigned int memcached = 0; memcached <= (memcached_port != 0); memcached++) {
+	for (unsigned int memcached = 0; memcached <= (memcached_port ? 1u : 0u); memcached++) {
 		ret[count] = (struct intended_listener){.kind = memcached ? INTENDED_MEMCACHED : INTENDED_MAIN,
 			.port = (uint16_t)(memcached	? memcached_port
 					   : port == -1 ? 0

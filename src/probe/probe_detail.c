@@ -216,8 +216,8 @@ static int compare_users(const void *a, const void *b)
 static void read_users(struct details *details)
 {
 	_cleanup_file_ FILE *stream = fopen("/etc/passwd", "re");
-	char buffer[4096];
-	struct passwd entry;
+	char buffer[65536];
+	struct passwd entry = {0};
 	struct passwd *found;
 	size_t capacity = 0;
 	int r;
@@ -225,8 +225,7 @@ static void read_users(struct details *details)
 	details->users_read = true;
 	while (stream && details->user_count < MAX_USERS) {
 		r = fgetpwent_r(stream, &entry, buffer, sizeof(buffer), &found);
-		if (r == ERANGE)
-			continue;
+		/* Also on a line that is longer than that, which would be read again and again. */
 		if (r != 0)
 			break;
 		ARRAY_GROW(details->users, details->user_count, capacity);
@@ -442,7 +441,7 @@ static void read_mode(const struct process *process, const struct unix_row *row,
 		name[0] == '/' || !process->directory.text ? NULL : mem_format("%s/%s", process->directory.text, name);
 	_cleanup_close_ int file = directory < 0 ? directory : open_path(directory, path ? path : name);
 	int code = file < 0 ? -file : 0;
-	struct statx status;
+	struct statx status = {0};
 
 	if (code == 0 && statx(file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
 				 STATX_MODE | STATX_UID | STATX_GID | STATX_INO, &status) < 0)
