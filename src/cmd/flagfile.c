@@ -8,13 +8,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "below.h"
 #include "facts.h"
 
 /* Nobody makes us wait. */
@@ -24,15 +23,6 @@ static int why_not(char *why, int code)
 {
 	snprintf(why, INTERVAL_WHY, "%s", strerror(code));
 	return -code;
-}
-
-/* No link leads out of `root`, and none of /proc out of the process. */
-static int open_below(int root, const char *path, int flags)
-{
-	struct open_how how = {
-		.flags = (uint64_t)flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-
-	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
 /* The kernel's answer to a uid that is none is the one in force: setfsuid(2). */
@@ -67,8 +57,8 @@ static int open_as(int root, const char *path, uid_t uid, gid_t gid, char *why)
 	int code = EPERM;
 
 	if (become_group(gid) && become(uid)) {
-		descriptor = open_below(root, path, FLAGS_TO_READ);
-		code = errno;
+		descriptor = open_below(root, path, FLAGS_TO_READ, BELOW_ROOT);
+		code = -descriptor;
 	}
 	become(own_uid);
 	become_group(own_gid);
@@ -93,7 +83,7 @@ static bool is_ours(const struct flagfile *file, const char *path, int root)
 	if (strcmp(path, file->policy->service.flagfile) != 0)
 		return false;
 	ours = open(path, O_PATH | O_CLOEXEC);
-	theirs = open_below(root, path, O_PATH);
+	theirs = open_below(root, path, O_PATH, BELOW_ROOT);
 	return ours >= 0 && theirs >= 0 && fstat(ours, &a) == 0 && fstat(theirs, &b) == 0 && a.st_dev == b.st_dev &&
 	       a.st_ino == b.st_ino;
 }
@@ -129,8 +119,8 @@ static int open_flagfile(const struct flagfile *file, const char *path, char *wh
 			return why_not(why, EACCES);
 		return open_as(root, path, process->uid, gid, why);
 	}
-	descriptor = open_below(root, path, FLAGS_TO_READ);
-	return descriptor < 0 ? why_not(why, errno) : descriptor;
+	descriptor = open_below(root, path, FLAGS_TO_READ, BELOW_ROOT);
+	return descriptor < 0 ? why_not(why, -descriptor) : descriptor;
 }
 
 static int read_all(int descriptor, char **ret, size_t *ret_length, char *why)

@@ -8,22 +8,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "below.h"
 #include "flags_private.h"
-
-/* glibc 2.36 has no wrapper. Links of /proc lead to what a process has open, never to a file of ours. */
-static int open_below(int directory, const char *path, uint64_t flags, uint64_t resolve)
-{
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC | flags, .resolve = resolve | RESOLVE_NO_MAGICLINKS};
-	long r = syscall(SYS_openat2, directory, path, &how, sizeof(how));
-
-	return r < 0 ? -errno : (int)r;
-}
 
 /* A path without anything opened yet: O_PATH does neither wait for a FIFO's writer nor wake a device. */
 static int open_path(const struct flags_place *place, const char *path, char *why)
@@ -44,7 +34,7 @@ static int open_path(const struct flags_place *place, const char *path, char *wh
 		return -ENOENT;
 	if (path[0] != '/' && place->directory)
 		path = joined = mem_format("%s/%s", place->directory, path);
-	r = open_below(directory, path, 0, by_link ? RESOLVE_BENEATH : RESOLVE_IN_ROOT);
+	r = open_below(directory, path, O_PATH, by_link ? BELOW_ONLY : BELOW_ROOT);
 	if (r == -EXDEV)
 		snprintf(why, INTERVAL_WHY, "it leads out of the server's own folder");
 	else if (r == -ELOOP)
@@ -138,7 +128,7 @@ char *place_link(const char *root, const char *path)
 
 	if (directory < 0)
 		return NULL;
-	found = open_below(directory, path, O_NOFOLLOW, RESOLVE_IN_ROOT);
+	found = open_below(directory, path, O_PATH | O_NOFOLLOW, BELOW_ROOT);
 	if (found < 0)
 		return NULL;
 	/* With an empty path: the link itself; of what is no link there is none. */

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "below.h"
 #include "probe_private.h"
 
 /* Of arguments and environments together: anybody may start many processes with long ones. */
@@ -428,6 +429,8 @@ static int open_path(int directory, const char *path)
 		how.resolve &= ~(uint64_t)RESOLVE_CACHED;
 		descriptor = syscall(SYS_openat2, root, path, &how, sizeof(how));
 	}
+	if (descriptor < 0 && (errno == ENOSYS || errno == EPERM) && shares_files(directory))
+		return open_below(root, path, O_PATH, BELOW_ROOT);
 	return descriptor < 0 ? -errno : (int)descriptor;
 }
 
