@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * inspect: the program dflyguard-probe. It reads hostile bytes from files and sockets that it was given, and tells what
+ * they hold as records. It has no privilege, can open nothing, and judges nothing. It is linked with the libraries for
+ * certificates, handshakes and replies; no other room is linked with it, or sees it.
+ *
+ * Questions come on descriptor 0, one record each, with `id` and descriptors by their numbers; answers go to descriptor
+ * 1, any number of records for a question, at least one, all with its `id`.
+ */
+
+#include "record.h"
+
+/* Where answers go. */
+struct answer {
+	struct text *text;
+	int64_t id;
+	size_t *count;
+};
+
+/* Begins a record with the question's id; fields follow by record_*(answer->text, ...), then answer_end(). */
+void answer_begin(struct answer *answer, const char *name);
+void answer_end(struct answer *answer);
+/* A whole record `failed` with `why`: what was asked could not be found out. */
+void answer_failed(struct answer *answer, const char *format, ...) _printf_(2, 3);
+
+/* A kind of question. */
+struct inspector {
+	const char *name;
+	void (*inspect)(const struct record *question, struct answer *answer);
+};
+
+/* The descriptor in the field `name`, or -1. */
+int question_descriptor(const struct record *question, const char *name);
+
+/*
+ * Reads a whole file from its beginning, at most `maximum` bytes. 0 and the bytes with a NUL behind them, owned by the
+ * caller; -EFBIG where there are more; else a negative errno value.
+ */
+int read_whole(int descriptor, size_t maximum, char **ret, size_t *ret_length);
+
+/* Milliseconds of a clock that nobody sets. */
+int64_t clock_milliseconds(void);
+
+/* ---- sandbox.c ---- */
+
+/* Becomes the user, loses all capabilities for ever, and whatever else may be lost. False where something is left. */
+bool sandbox_enter(uint32_t uid, uint32_t gid, const char **ret_why);
+/* From now on only: reading and writing what is open, memory, time. Opening files and sockets fails (EPERM); anything
+ * else ends the process. False where the kernel cannot do that. */
+bool sandbox_close(const char **ret_why);
