@@ -51,7 +51,7 @@ struct probe_target {
 	enum width width;
 	struct value address; /* host order; the wildcard is asked by the loopback address of its family */
 	uint16_t port;
-	int descriptor; /* out: connected and blocking, owned by the caller; -1: see `code` */
+	int descriptor; /* out: connected, not blocking, owned by the caller; -1: see `code` */
 	int code;	/* out: negative errno value of connect(2), -ETIMEDOUT; 0: it is connected */
 };
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,6 +26,9 @@ static void inspect_self(const struct record *question _unused_, struct answer *
 /* A new kind of question is a row here, and a function in a file of its own. */
 static const struct inspector inspectors[] = {
 	{"self", inspect_self},
+	{"tls-files", inspect_tls_files},
+	{"handshake", inspect_handshake},
+	{"plaintext", inspect_plaintext},
 };
 
 /* --- answers --- */
@@ -99,6 +103,29 @@ int64_t clock_milliseconds(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+bool wait_for(int descriptor, short events, int64_t deadline)
+{
+	for (;;) {
+		struct pollfd ready = {.fd = descriptor, .events = events};
+		int64_t left = deadline - clock_milliseconds();
+		int count = left > 0 ? poll(&ready, 1, (int)left) : 0;
+
+		if (count > 0)
+			return true;
+		if (count == 0 || errno != EINTR)
+			return false;
+	}
+}
+
+int64_t question_deadline(const struct record *question, const char *name, int64_t otherwise)
+{
+	int64_t milliseconds;
+
+	if (!record_get_number(question, name, 1, 60000, &milliseconds))
+		milliseconds = otherwise;
+	return clock_milliseconds() + milliseconds;
+}
+
 static void answer_question(const struct record *question, struct answer *answer)
 {
 	size_t before = *answer->count;
@@ -146,6 +173,7 @@ int main(int count, char **arguments)
 
 	if (count != 3 || fstat(STDIN_FILENO, &status) < 0 || !S_ISREG(status.st_mode))
 		return usage();
+	inspect_tls_prepare();
 	if (!sandbox_enter(
 		    (uint32_t)strtoul(arguments[1], NULL, 10), (uint32_t)strtoul(arguments[2], NULL, 10), &why) ||
 		!sandbox_close(&why))

@@ -43,6 +43,24 @@ int read_whole(int descriptor, size_t maximum, char **ret, size_t *ret_length);
 /* Milliseconds of a clock that nobody sets. */
 int64_t clock_milliseconds(void);
 
+/* Waits until `deadline` (clock_milliseconds()) for `events` of poll(2). False where the time is over. */
+bool wait_for(int descriptor, short events, int64_t deadline);
+/* The field `name`, or `otherwise` where it is not there or not a number of milliseconds up to a minute: when that time
+ * is over. */
+int64_t question_deadline(const struct record *question, const char *name, int64_t otherwise);
+
+/* ---- the kinds of questions; what each takes and answers stands where it is ---- */
+
+void inspect_tls_files(const struct record *question, struct answer *answer); /* inspect_certificate.c */
+void inspect_handshake(const struct record *question, struct answer *answer); /* inspect_handshake.c */
+void inspect_plaintext(const struct record *question, struct answer *answer); /* inspect_handshake.c */
+
+/* What OpenSSL is not to do on its own: read its configuration. To be called before the sandbox is closed. */
+void inspect_tls_prepare(void); /* inspect_certificate.c */
+struct x509_st;
+/* "sha256" of a certificate, in lower case without colons; `ret` holds 65 bytes. */
+void certificate_fingerprint(struct x509_st *certificate, char ret[65]);
+
 /* ---- sandbox.c ---- */
 
 /* Becomes the user, loses all capabilities for ever, and whatever else may be lost. False where something is left. */

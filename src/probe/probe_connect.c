@@ -4,7 +4,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -67,8 +66,6 @@ static void finish(struct probe_target *target)
 {
 	if (target->code == -EINPROGRESS)
 		target->code = -ETIMEDOUT;
-	if (target->code == 0 && fcntl(target->descriptor, F_SETFL, 0) < 0)
-		target->code = -errno;
 	if (target->code < 0 && target->descriptor >= 0) {
 		close(target->descriptor);
 		target->descriptor = -1;

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * What a server does with a connection. The socket is connected already, and does not block.
+ *
+ * Question `handshake`: `fd`; `minimum` and `maximum` ("1.0" to "1.3"), `ciphers` (OpenSSL's list, for up to 1.2),
+ * `server_name`, `milliseconds`, and for mutual TLS the descriptors `certificate` and `key` (PEM). Answer `handshake`
+ * with `outcome`: accepted (and what was agreed on: `version`, `cipher`, `bits`, `sha256` and `chain_length` of the
+ * certificate that was served, `authenticated`=0 where there was none, `asked`=1 where it asked for a certificate of
+ * ours), refused
+ * (`alert`, or `why`), closed, reset, silent, plaintext (`said`: it spoke something else). Where it was accepted PING
+ * is sent, because with TLS 1.3 a client hears only then that its certificate was missed: `said` is the answer's first
+ * line; outcome certificate-required where it is that alert.
+ *
+ * Question `plaintext`: `fd`, `milliseconds`; sends PING, and answers `plaintext` with `outcome`: said (`said`: the
+ * first line), closed, reset, silent.
+ *
+ * PING changes nothing in a server. Nothing else is sent.
+ */
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "inspect.h"
+
+#define DEFAULT_MILLISECONDS 3000
+#define SAID		     512u
+
+static const char ping[] = "PING\r\n";
+
+/* --- words --- */
+
+static int version_number(const char *name, int otherwise)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} versions[] = {
+		{"1.0", TLS1_VERSION}, {"1.1", TLS1_1_VERSION}, {"1.2", TLS1_2_VERSION}, {"1.3", TLS1_3_VERSION}};
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(versions); i++)
+		if (strcmp(versions[i].name, name) == 0)
+			return versions[i].number;
+	return otherwise;
+}
+
+/* How a socket ended. */
+static const char *end_name(int error)
+{
+	return error == ECONNRESET || error == EPIPE ? "reset" : "closed";
+}
+
+static size_t first_line(const char *bytes, size_t length)
+{
+	size_t end = 0;
+
+	while (end < length && bytes[end] != '\n' && bytes[end] != '\r')
+		end++;
+	return end;
+}
+
+/* --- plaintext --- */
+
+/* Reads until a line ends. What was got; 0 and `ret_end` where nothing was. */
+static size_t read_line(int descriptor, int64_t deadline, char *buffer, size_t size, const char **ret_end)
+{
+	size_t length = 0;
+
+	*ret_end = "silent";
+	while (length < size && !memchr(buffer, '\n', length)) {
+		if (!wait_for(descriptor, POLLIN, deadline))
+			break;
+		ssize_t count = recv(descriptor, buffer + length, size - length, 0);
+
+		if (count < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (count <= 0) {
+			*ret_end = count < 0 ? end_name(errno) : "closed";
+			break;
+		}
+		length += (size_t)count;
+	}
+	return length;
+}
+
+void inspect_plaintext(const struct record *question, struct answer *answer)
+{
+	int descriptor = question_descriptor(question, "fd");
+	int64_t deadline = question_deadline(question, "milliseconds", DEFAULT_MILLISECONDS);
+	char said[SAID];
+	const char *end = NULL;
+	size_t length = 0;
+
+	if (descriptor < 0) {
+		answer_failed(answer, "there is no connection");
+		return;
+	}
+	if (send(descriptor, ping, sizeof(ping) - 1, MSG_NOSIGNAL) < 0)
+		end = end_name(errno);
+	else
+		length = read_line(descriptor, deadline, said, sizeof(said), &end);
+	answer_begin(answer, "plaintext");
+	record_text(answer->text, "outcome", length ? "said" : end);
+	if (length)
+		record_bytes(answer->text, "said", said, first_line(said, length));
+	answer_end(answer);
+}
+
+/* --- TLS --- */
+
+struct session {
+	SSL_CTX *context;
+	SSL *ssl;
+	int descriptor;
+	int64_t deadline;
+	bool asked; /* for a certificate of ours */
+	bool gave;  /* there is one to give */
+};
+
+static bool want(struct session *session, int result, int *ret_error)
+{
+	*ret_error = SSL_get_error(session->ssl, result);
+	if (*ret_error == SSL_ERROR_WANT_READ)
+		return wait_for(session->descriptor, POLLIN, session->deadline);
+	if (*ret_error == SSL_ERROR_WANT_WRITE)
+		return wait_for(session->descriptor, POLLOUT, session->deadline);
+	return false;
+}
+
+/* Called only where the server asks. */
+static int note_request(SSL *ssl, void *data)
+{
+	struct session *session = data;
+
+	(void)ssl;
+	session->asked = true;
+	return 1;
+}
+
+static void give_certificate(struct session *session, const struct record *question)
+{
+	int certificate_descriptor = question_descriptor(question, "certificate");
+	int key_descriptor = question_descriptor(question, "key");
+	_cleanup_free_ char *certificate_bytes = NULL;
+	_cleanup_free_ char *key_bytes = NULL;
+	size_t certificate_length, key_length;
+
+	if (certificate_descriptor < 0 || key_descriptor < 0 ||
+		read_whole(certificate_descriptor, 1u << 20, &certificate_bytes, &certificate_length) < 0 ||
+		read_whole(key_descriptor, 1u << 20, &key_bytes, &key_length) < 0)
+		return;
+	BIO *certificate_bio = BIO_new_mem_buf(certificate_bytes, (int)certificate_length);
+	BIO *key_bio = BIO_new_mem_buf(key_bytes, (int)key_length);
+	X509 *certificate = PEM_read_bio_X509(certificate_bio, NULL, NULL, (void *)(uintptr_t) "");
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, (void *)(uintptr_t) "");
+
+	if (certificate && key) {
+		SSL_CTX_use_certificate(session->context, certificate);
+		SSL_CTX_use_PrivateKey(session->context, key);
+		session->gave = true;
+	}
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+	BIO_free(certificate_bio);
+	BIO_free(key_bio);
+	OPENSSL_cleanse(key_bytes, key_length);
+	ERR_clear_error();
+}
+
+/* False where this library cannot ask like that. */
+static bool prepare(struct session *session, const struct record *question)
+{
+	const char *ciphers = record_get(question, "ciphers");
+	const char *name = record_get(question, "server_name");
+
+	session->context = SSL_CTX_new(TLS_client_method());
+	if (!session->context)
+		return false;
+	/* What is weak is to be found, so nothing is refused from this side; who the server is, is judged apart. */
+	SSL_CTX_set_security_level(session->context, 0);
+	SSL_CTX_set_verify(session->context, SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_options(session->context, SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_cert_cb(session->context, note_request, session);
+	if (!SSL_CTX_set_min_proto_version(
+		    session->context, version_number(record_get(question, "minimum"), TLS1_VERSION)) ||
+		!SSL_CTX_set_max_proto_version(
+			session->context, version_number(record_get(question, "maximum"), TLS1_3_VERSION)) ||
+		!SSL_CTX_set_cipher_list(session->context, ciphers ? ciphers : "ALL:@SECLEVEL=0"))
+		return false;
+	give_certificate(session, question);
+	session->ssl = SSL_new(session->context);
+	if (!session->ssl || !SSL_set_fd(session->ssl, session->descriptor))
+		return false;
+	if (name && *name)
+		SSL_set_tlsext_host_name(session->ssl, name);
+	return true;
+}
+
+static void end_session(struct session *session)
+{
+	SSL_free(session->ssl);
+	SSL_CTX_free(session->context);
+	ERR_clear_error();
+}
+
+/* Why the library gave up: an alert's name, or what it could not read. */
+static void put_refusal(struct text *text)
+{
+	unsigned long code = ERR_peek_error();
+	int reason = ERR_GET_REASON(code);
+
+	if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET) {
+		record_text(text, "alert", SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
+		record_number(text, "alert_number", reason - SSL_AD_REASON_OFFSET);
+	} else if (code) {
+		record_text(text, "why", ERR_reason_error_string(code));
+	}
+	ERR_clear_error();
+}
+
+/* The handshake failed. What came instead may be something else than TLS. */
+static const char *failure(struct session *session, int error)
+{
+	unsigned long code = ERR_peek_error();
+	int reason = ERR_GET_REASON(code);
+
+	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+		return "silent";
+	if (error == SSL_ERROR_SYSCALL)
+		return end_name(errno);
+	if (error == SSL_ERROR_ZERO_RETURN ||
+		(ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING))
+		return "closed";
+	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+		(reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
+			reason == SSL_R_UNEXPECTED_MESSAGE) &&
+		SSL_get_state(session->ssl) <= TLS_ST_CR_SRVR_HELLO)
+		return "plaintext";
+	return "refused";
+}
+
+static void put_agreement(struct session *session, struct text *text)
+{
+	X509 *certificate = SSL_get0_peer_certificate(session->ssl);
+	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(session->ssl);
+	char fingerprint[65];
+
+	record_text(text, "version", SSL_get_version(session->ssl));
+	record_text(text, "cipher", SSL_get_cipher_name(session->ssl));
+	record_number(text, "bits", SSL_get_cipher_bits(session->ssl, NULL));
+	record_number(text, "authenticated", certificate != NULL);
+	if (certificate) {
+		certificate_fingerprint(certificate, fingerprint);
+		record_text(text, "sha256", fingerprint);
+		record_number(text, "chain_length", chain ? sk_X509_num(chain) : 0);
+	}
+	record_number(text, "asked", session->asked);
+}
+
+/* 116 in TLS 1.3, 40 or 42 before. */
+static bool misses_certificate(const struct session *session)
+{
+	unsigned long code = ERR_peek_error();
+	int alert = ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET;
+
+	return ERR_GET_LIB(code) == ERR_LIB_SSL && session->asked &&
+	       (alert == 116 || alert == SSL_AD_HANDSHAKE_FAILURE || alert == SSL_AD_BAD_CERTIFICATE ||
+		       alert == SSL_AD_NO_CERTIFICATE || alert == SSL_AD_UNKNOWN_CA);
+}
+
+/* After a handshake of TLS 1.3 the server looks for our certificate, misses it, and ends the connection. Its alert is
+ * lost where the connection is reset, because PING was not read any more. */
+static bool was_sent_away(const struct session *session, int error)
+{
+	return session->asked && !session->gave &&
+	       (misses_certificate(session) || (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE));
+}
+
+/* The answer to PING: its length, 0 where there is none; then `error` says why. */
+static size_t say_ping(struct session *session, char *said, size_t size, int *ret_error)
+{
+	size_t length = 0;
+	int result;
+
+	*ret_error = SSL_ERROR_NONE;
+	do {
+		result = SSL_write(session->ssl, ping, sizeof(ping) - 1);
+	} while (result <= 0 && want(session, result, ret_error));
+	while (result > 0 && length < size && !memchr(said, '\n', length)) {
+		do {
+			result = SSL_read(session->ssl, said + length, (int)(size - length));
+		} while (result <= 0 && want(session, result, ret_error));
+		if (result > 0)
+			length += (size_t)result;
+	}
+	return length;
+}
+
+void inspect_handshake(const struct record *question, struct answer *answer)
+{
+	struct session session = {.descriptor = question_descriptor(question, "fd"),
+		.deadline = question_deadline(question, "milliseconds", DEFAULT_MILLISECONDS)};
+	struct text *text = answer->text;
+	char said[SAID];
+	size_t length = 0;
+	int result, error = SSL_ERROR_NONE;
+
+	if (session.descriptor < 0) {
+		answer_failed(answer, "there is no connection");
+		return;
+	}
+	if (!prepare(&session, question)) {
+		answer_failed(answer, "this OpenSSL cannot ask that");
+		end_session(&session);
+		return;
+	}
+	ERR_clear_error();
+	do {
+		result = SSL_connect(session.ssl);
+	} while (result != 1 && want(&session, result, &error));
+	answer_begin(answer, "handshake");
+	if (result != 1) {
+		record_text(text, "outcome",
+			misses_certificate(&session) ? "certificate-required" : failure(&session, error));
+		record_number(text, "asked", session.asked);
+		put_refusal(text);
+	} else {
+		length = say_ping(&session, said, sizeof(said), &error);
+		record_text(text, "outcome",
+			!length && was_sent_away(&session, error) ? "certificate-required" : "accepted");
+		put_agreement(&session, text);
+		if (length)
+			record_bytes(text, "said", said, first_line(said, length));
+		else
+			put_refusal(text);
+	}
+	answer_end(answer);
+	end_session(&session);
+}
