@@ -153,7 +153,7 @@ $(BUILD)/tests/kernel/%: tests/kernel/%.c
 	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< $(PACKAGE_LIBS)
 # These ask the program's own rooms, too.
 $(BUILD)/tests/kernel/differential: tests/kernel/differential.h
-$(addprefix $(BUILD)/tests/kernel/,differential ask): $(BUILD)/tests/kernel/%: tests/kernel/%.c $(BUILD)/libdflyguard.a
+$(addprefix $(BUILD)/tests/kernel/,differential ask listeners): $(BUILD)/tests/kernel/%: tests/kernel/%.c $(BUILD)/libdflyguard.a
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
 .PHONY: build-kernel-tests
