@@ -11,6 +11,7 @@
 #include "listeners.h"
 #include "policy.h"
 #include "ruleset.h"
+#include "tls.h"
 
 enum severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_CRITICAL };
 enum outcome { OUTCOME_PASS, OUTCOME_FAIL, OUTCOME_UNKNOWN, OUTCOME_NOT_APPLICABLE };
@@ -56,6 +57,8 @@ struct audit_facts {
 	const char *host_unknown;      /* and why */
 	const struct audit_intention *intentions;
 	size_t intention_count;
+	const struct tls_facts *tls; /* NULL: neither files nor handshakes were looked at */
+	const char *tls_unknown;     /* and why */
 };
 
 struct check;

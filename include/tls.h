@@ -124,6 +124,7 @@ struct tls_port {
 	size_t listener; /* index in host.listeners */
 	size_t files;	 /* index in tls_facts.files of its process, or SIZE_MAX */
 	bool expected;	 /* TLS is to be spoken here, says the policy */
+	bool closed;	 /* the policy closes it to all but this host: only OFFER_PLAINTEXT is asked */
 	struct tls_answer answers[OFFER_COUNT];
 };
 

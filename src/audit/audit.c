@@ -131,6 +131,72 @@ static const struct check checks[] = {
 		"names. "
 		"Unknown: what it was told, or its sockets, could not be read.",
 		"start the server anew, or name the flagfile that it reads in the policy", assess_disagree},
+	{"tls.files", "tls", SEVERITY_CRITICAL, "the server's TLS files can be used",
+		"A certificate or key that its flags name is missing, cannot be read by its user, or cannot be "
+		"understood. Dragonfly starts with some of these, and then every handshake fails. Unknown: it could "
+		"not be looked at.",
+		"put the file there, readable for the server's user: --tls_cert_file=, --tls_key_file=, "
+		"--tls_ca_cert_file= in the flagfile",
+		assess_tls_files},
+	{"tls.key_private", "tls", SEVERITY_CRITICAL, "nobody else reads the key",
+		"Others on this host may read the private key, and with it be the server. Its group alone: "
+		"informational. Unknown: it could not be looked at.",
+		"chmod 0600 the key, owned by the server's user; then renew it, since it may be known",
+		assess_tls_key_private},
+	{"tls.key_match", "tls", SEVERITY_CRITICAL, "the key is the certificate's",
+		"Dragonfly starts with a key of another certificate and says nothing, and every handshake fails. "
+		"Unknown: one of both could not be read.",
+		"name the files that belong together in --tls_cert_file= and --tls_key_file=", assess_tls_key_match},
+	{"tls.strength", "tls", SEVERITY_WARNING, "keys and signatures are strong",
+		"RSA below 2048 bits, a curve below 256, or a signature with MD5 or SHA-1 in the chain. Unknown: the "
+		"certificate could not be read.",
+		"make a new key: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256, and have it signed",
+		assess_tls_strength},
+	{"tls.validity", "tls", SEVERITY_CRITICAL, "certificates are valid",
+		"A certificate has ended, is not valid yet, or ends within certificate_fail_days; a warning within "
+		"certificate_warn_days. Dragonfly serves one that ended without a word. Unknown: it could not be read.",
+		"renew it, then without a restart: CONFIG SET tls_cert_file PATH, CONFIG SET tls_key_file PATH, CONFIG "
+		"SET tls true",
+		assess_tls_validity},
+	{"tls.names", "tls", SEVERITY_WARNING, "the certificate is for the names that clients use",
+		"A client that checks whom it talks to will not connect, or checks nothing. Asked are server_names, "
+		"and where there are none the addresses in bind. Unknown: the certificate could not be read.",
+		"have a certificate made with these as subjectAltName, or write server_names into the policy",
+		assess_tls_names},
+	{"tls.chain", "tls", SEVERITY_WARNING, "clients can follow the chain",
+		"The chain is broken, or the certificate signed itself where the policy does not allow it. Unknown "
+		"(informational): it ends at an authority that this host does not know, which clients must.",
+		"put the certificates in between into --tls_cert_file, the server's own first; or self_signed = allow",
+		assess_tls_chain},
+	{"tls.handshake", "tls", SEVERITY_CRITICAL, "TLS is spoken where it is to be",
+		"A port where the policy expects TLS speaks something else, or fails every handshake. Unknown: it did "
+		"not answer, or could not be reached.",
+		"--tls with --tls_cert_file= and --tls_key_file= in the flagfile; then start the server anew",
+		assess_tls_handshake},
+	{"tls.versions", "tls", SEVERITY_CRITICAL, "nothing older than TLS 1.2",
+		"TLS 1.0 or 1.1 is accepted. Dragonfly never does since v1.20; something else listens there, or stands "
+		"before it. Unknown: it did not answer.",
+		"take out what ends TLS before the server, or set its least version to 1.2", assess_tls_versions},
+	{"tls.ciphers", "tls", SEVERITY_CRITICAL, "no weak ciphers",
+		"A cipher without certificate (anybody can be the server), without encryption, or one that is broken "
+		"is accepted, which --tls_ciphers can allow. Unknown: it did not answer.",
+		"take --tls_ciphers out of the flagfile, so that its default holds: DEFAULT:!MEDIUM",
+		assess_tls_ciphers},
+	{"tls.served", "tls", SEVERITY_WARNING, "the certificate in the file is served",
+		"The server still has another certificate than its file: it does not read a new one on its own. "
+		"Unknown: one of both is not known.",
+		"CONFIG SET tls true makes the server read its files again, or start it anew", assess_tls_served},
+	{"tls.client_certificates", "tls", SEVERITY_CRITICAL, "clients need a certificate",
+		"The policy says client_certificates = required, and the server serves who has none. Unknown: it did "
+		"not answer.",
+		"--tls_ca_cert_file= in the flagfile, with the authority that signs clients' certificates",
+		assess_tls_client_certificates},
+	{"tls.plaintext", "tls", SEVERITY_CRITICAL, "plaintext is refused",
+		"A port where the policy demands TLS answers plaintext: CONFIG SET tls false does that to a running "
+		"server, without a line in its log. Unknown: it did not answer.",
+		"CONFIG SET tls true; then find out who turned it off, and take CONFIG from them: ACL SETUSER NAME "
+		"-config",
+		assess_tls_plaintext},
 };
 
 const struct check *audit_checks(size_t *ret_count)

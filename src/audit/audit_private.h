@@ -83,3 +83,20 @@ void assess_memcached(const struct check *check, const struct audit_facts *facts
 void assess_protected_mode(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 void assess_intention(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 void assess_disagree(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+
+/* ---- audit_tls.c: the server's TLS files ---- */
+void assess_tls_files(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_key_private(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_key_match(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_strength(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_validity(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_names(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_chain(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+
+/* ---- audit_handshake.c: TLS as the server speaks it ---- */
+void assess_tls_handshake(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_versions(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_ciphers(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_served(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_client_certificates(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_plaintext(const struct check *check, const struct audit_facts *facts, struct findings *ret);

@@ -36,6 +36,8 @@ static void look(struct look *look, const struct policy *policy, const struct en
 	look->facts.foreign_unknown = r->nft ? look->foreign_err.message : look->drift_err.message;
 	progress_step(progress, "reading sockets and processes", 0);
 	host_facts_read(policy, &look->host);
+	progress_step(progress, "asking the server", 0);
+	host_facts_read_tls(policy, environment, &look->host);
 	host_facts_lend(&look->host, &look->facts);
 	audit_run(&look->facts, &look->findings);
 }

@@ -121,6 +121,7 @@ void host_facts_lend(const struct host_facts *host, struct audit_facts *facts)
 	facts->host = host->host;
 	facts->intentions = host->intentions;
 	facts->intention_count = host->count;
+	facts->tls = host->tls;
 }
 
 void host_facts_done(struct host_facts *facts)
@@ -133,5 +134,6 @@ void host_facts_done(struct host_facts *facts)
 	free(facts->told);
 	free(facts->intentions);
 	host_free(facts->host);
+	tls_facts_free(facts->tls);
 	*facts = (struct host_facts){0};
 }
