@@ -152,8 +152,10 @@ int64_t tls_files_ask(struct probe_job *job, const int descriptors[TLS_ROLES], i
 /* Takes what the records say of that question. */
 void tls_files_hear(const struct records *records, int64_t id, struct tls_files *files);
 
-/* Asks what becomes of an offer on a connection, which it takes over. `server_name` may be NULL. */
-int64_t tls_offer_ask(struct probe_job *job, enum tls_offer offer, int descriptor, const char *server_name);
+/* Asks what becomes of an offer on a connection, which it takes over. `port` is a number for the server: of one that
+ * says nothing little more is asked. `server_name` may be NULL. */
+int64_t tls_offer_ask(
+	struct probe_job *job, enum tls_offer offer, size_t port, int descriptor, const char *server_name);
 /* The same, with the answer. */
 void tls_offer_hear(const struct records *records, int64_t id, enum tls_offer offer, struct tls_answer *answer);
 

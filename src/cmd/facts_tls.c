@@ -153,8 +153,8 @@ static void ask_port(const struct environment *environment, const struct listene
 			port->answers[i].why = mem_format("cannot connect: %s", strerror(-targets[i].code));
 			continue;
 		}
-		asked->offers[index][i] =
-			tls_offer_ask(asked->job, (enum tls_offer)i, targets[i].descriptor, server_name(environment));
+		asked->offers[index][i] = tls_offer_ask(
+			asked->job, (enum tls_offer)i, index, targets[i].descriptor, server_name(environment));
 	}
 }
 

@@ -288,11 +288,12 @@ void tls_files_hear(const struct records *records, int64_t id, struct tls_files 
 
 /* --- offers --- */
 
-int64_t tls_offer_ask(struct probe_job *job, enum tls_offer offer, int descriptor, const char *server_name)
+int64_t tls_offer_ask(struct probe_job *job, enum tls_offer offer, size_t port, int descriptor, const char *server_name)
 {
 	int64_t id = probe_ask(job, offer == OFFER_PLAINTEXT ? "plaintext" : "handshake");
 
 	probe_ask_number(job, "milliseconds", OFFER_MILLISECONDS);
+	probe_ask_number(job, "port", (int64_t)port);
 	probe_ask_text(job, "minimum", offers[offer].minimum);
 	probe_ask_text(job, "maximum", offers[offer].maximum);
 	probe_ask_text(job, "ciphers", offers[offer].ciphers);
