@@ -31,7 +31,8 @@ PACKAGE_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 # What dflyguard-probe alone is linked with.
 PROBE_PACKAGES := openssl hiredis libseccomp
 PROBE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PROBE_PACKAGES))
-PROBE_LIBS = $(shell $(PKG_CONFIG) --libs $(PROBE_PACKAGES))
+# libzxcvbn has no file for pkg-config.
+PROBE_LIBS = $(shell $(PKG_CONFIG) --libs $(PROBE_PACKAGES)) -lzxcvbn -lm
 override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Iinclude -DDFLYGUARD_VERSION='"$(VERSION)"' -DDFLYGUARD_LIBEXECDIR='"$(LIBEXECDIR)"' $(WARNINGS) $(HARDENING) $(SANITIZER)
 override LDFLAGS += -pie -Wl,-z,relro,-z,now,--as-needed,-O1,--hash-style=gnu $(SANITIZER)
 

@@ -29,6 +29,11 @@ static const struct inspector inspectors[] = {
 	{"tls-files", inspect_tls_files},
 	{"handshake", inspect_handshake},
 	{"plaintext", inspect_plaintext},
+	{"server", inspect_server},
+	{"http", inspect_http},
+	{"memcached", inspect_memcached},
+	{"secret", inspect_secret},
+	{"aclfile", inspect_aclfile},
 };
 
 /* --- answers --- */

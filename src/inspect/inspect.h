@@ -54,6 +54,11 @@ int64_t question_deadline(const struct record *question, const char *name, int64
 void inspect_tls_files(const struct record *question, struct answer *answer); /* inspect_certificate.c */
 void inspect_handshake(const struct record *question, struct answer *answer); /* inspect_handshake.c */
 void inspect_plaintext(const struct record *question, struct answer *answer); /* inspect_handshake.c */
+void inspect_server(const struct record *question, struct answer *answer);    /* inspect_server.c */
+void inspect_http(const struct record *question, struct answer *answer);      /* inspect_doors.c */
+void inspect_memcached(const struct record *question, struct answer *answer); /* inspect_doors.c */
+void inspect_secret(const struct record *question, struct answer *answer);    /* inspect_secret.c */
+void inspect_aclfile(const struct record *question, struct answer *answer);   /* inspect_acl.c */
 
 /* What OpenSSL is not to do on its own: read its configuration. To be called before the sandbox is closed. */
 void inspect_tls_prepare(void); /* inspect_certificate.c */

@@ -31,7 +31,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "inspect.h"
+#include "session.h"
 
 #define DEFAULT_MILLISECONDS 3000
 #define SAID		     512u
@@ -60,37 +60,6 @@ static void note_outcome(const struct record *question, const char *outcome)
 {
 	if (strcmp(outcome, "silent") == 0)
 		silent_port = port_of(question);
-}
-
-/* --- words --- */
-
-static int version_number(const char *name, int otherwise)
-{
-	static const struct {
-		const char *name;
-		int number;
-	} versions[] = {
-		{"1.0", TLS1_VERSION}, {"1.1", TLS1_1_VERSION}, {"1.2", TLS1_2_VERSION}, {"1.3", TLS1_3_VERSION}};
-
-	for (size_t i = 0; name && i < ARRAY_SIZE(versions); i++)
-		if (strcmp(versions[i].name, name) == 0)
-			return versions[i].number;
-	return otherwise;
-}
-
-/* How a socket ended. */
-static const char *end_name(int error)
-{
-	return error == ECONNRESET || error == EPIPE ? "reset" : "closed";
-}
-
-static size_t first_line(const char *bytes, size_t length)
-{
-	size_t end = 0;
-
-	while (end < length && bytes[end] != '\n' && bytes[end] != '\r')
-		end++;
-	return end;
 }
 
 /* --- plaintext --- */
@@ -143,101 +112,6 @@ void inspect_plaintext(const struct record *question, struct answer *answer)
 }
 
 /* --- TLS --- */
-
-struct session {
-	SSL_CTX *context;
-	SSL *ssl;
-	int descriptor;
-	int64_t deadline;
-	bool asked; /* for a certificate of ours */
-	bool gave;  /* there is one to give */
-};
-
-static bool want(struct session *session, int result, int *ret_error)
-{
-	*ret_error = SSL_get_error(session->ssl, result);
-	if (*ret_error == SSL_ERROR_WANT_READ)
-		return wait_for(session->descriptor, POLLIN, session->deadline);
-	if (*ret_error == SSL_ERROR_WANT_WRITE)
-		return wait_for(session->descriptor, POLLOUT, session->deadline);
-	return false;
-}
-
-/* Called only where the server asks. */
-static int note_request(SSL *ssl, void *data)
-{
-	struct session *session = data;
-
-	(void)ssl;
-	session->asked = true;
-	return 1;
-}
-
-static void give_certificate(struct session *session, const struct record *question)
-{
-	int certificate_descriptor = question_descriptor(question, "certificate");
-	int key_descriptor = question_descriptor(question, "key");
-	_cleanup_free_ char *certificate_bytes = NULL;
-	_cleanup_free_ char *key_bytes = NULL;
-	size_t certificate_length, key_length;
-
-	if (certificate_descriptor < 0 || key_descriptor < 0 ||
-		read_whole(certificate_descriptor, 1u << 20, &certificate_bytes, &certificate_length) < 0 ||
-		read_whole(key_descriptor, 1u << 20, &key_bytes, &key_length) < 0)
-		return;
-	BIO *certificate_bio = BIO_new_mem_buf(certificate_bytes, (int)certificate_length);
-	BIO *key_bio = BIO_new_mem_buf(key_bytes, (int)key_length);
-	X509 *certificate = PEM_read_bio_X509(certificate_bio, NULL, NULL, (void *)(uintptr_t) "");
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, (void *)(uintptr_t) "");
-
-	if (certificate && key) {
-		SSL_CTX_use_certificate(session->context, certificate);
-		SSL_CTX_use_PrivateKey(session->context, key);
-		session->gave = true;
-	}
-	X509_free(certificate);
-	EVP_PKEY_free(key);
-	BIO_free(certificate_bio);
-	BIO_free(key_bio);
-	OPENSSL_cleanse(key_bytes, key_length);
-	ERR_clear_error();
-}
-
-/* False where this library cannot ask like that. */
-static bool prepare(struct session *session, const struct record *question)
-{
-	const char *ciphers = record_get(question, "ciphers");
-	const char *name = record_get(question, "server_name");
-
-	session->context = SSL_CTX_new(TLS_client_method());
-	if (!session->context)
-		return false;
-	/* What is weak is to be found, so nothing is refused from this side; who the server is, is judged apart. */
-	SSL_CTX_set_security_level(session->context, 0);
-	SSL_CTX_set_verify(session->context, SSL_VERIFY_NONE, NULL);
-	SSL_CTX_set_options(session->context, SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_cert_cb(session->context, note_request, session);
-	if (!SSL_CTX_set_min_proto_version(
-		    session->context, version_number(record_get(question, "minimum"), TLS1_VERSION)) ||
-		!SSL_CTX_set_max_proto_version(
-			session->context, version_number(record_get(question, "maximum"), TLS1_3_VERSION)) ||
-		!SSL_CTX_set_cipher_list(session->context, ciphers ? ciphers : "ALL:@SECLEVEL=0"))
-		return false;
-	give_certificate(session, question);
-	session->ssl = SSL_new(session->context);
-	if (!session->ssl || !SSL_set_fd(session->ssl, session->descriptor))
-		return false;
-	if (name && *name)
-		SSL_set_tlsext_host_name(session->ssl, name);
-	return true;
-}
-
-static void end_session(struct session *session)
-{
-	SSL_free(session->ssl);
-	SSL_CTX_free(session->context);
-	ERR_clear_error();
-}
 
 /* Why the library gave up: an alert's name, or what it could not read. */
 static void put_refusal(struct text *text)
@@ -321,11 +195,11 @@ static size_t say_ping(struct session *session, char *said, size_t size, int *re
 	*ret_error = SSL_ERROR_NONE;
 	do {
 		result = SSL_write(session->ssl, ping, sizeof(ping) - 1);
-	} while (result <= 0 && want(session, result, ret_error));
+	} while (result <= 0 && session_want(session, result, ret_error));
 	while (result > 0 && length < size && !memchr(said, '\n', length)) {
 		do {
 			result = SSL_read(session->ssl, said + length, (int)(size - length));
-		} while (result <= 0 && want(session, result, ret_error));
+		} while (result <= 0 && session_want(session, result, ret_error));
 		if (result > 0)
 			length += (size_t)result;
 	}
@@ -344,15 +218,15 @@ void inspect_handshake(const struct record *question, struct answer *answer)
 		answer_failed(answer, "there is no connection");
 		return;
 	}
-	if (!prepare(&session, question)) {
+	if (!session_prepare(&session, question)) {
 		answer_failed(answer, "this OpenSSL cannot ask that");
-		end_session(&session);
+		session_done(&session);
 		return;
 	}
 	ERR_clear_error();
 	do {
 		result = SSL_connect(session.ssl);
-	} while (result != 1 && want(&session, result, &error));
+	} while (result != 1 && session_want(&session, result, &error));
 	answer_begin(answer, "handshake");
 	if (result != 1) {
 		const char *outcome = misses_certificate(&session) ? "certificate-required" : failure(&session, error);
@@ -372,5 +246,5 @@ void inspect_handshake(const struct record *question, struct answer *answer)
 			put_refusal(text);
 	}
 	answer_end(answer);
-	end_session(&session);
+	session_done(&session);
 }
