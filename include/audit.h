@@ -11,6 +11,7 @@
 #include "listeners.h"
 #include "policy.h"
 #include "ruleset.h"
+#include "server.h"
 #include "tls.h"
 
 enum severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_CRITICAL };
@@ -57,8 +58,10 @@ struct audit_facts {
 	const char *host_unknown;      /* and why */
 	const struct audit_intention *intentions;
 	size_t intention_count;
-	const struct tls_facts *tls; /* NULL: neither files nor handshakes were looked at */
-	const char *tls_unknown;     /* and why */
+	const struct tls_facts *tls;	   /* NULL: neither files nor handshakes were looked at */
+	const char *tls_unknown;	   /* and why */
+	const struct server_facts *server; /* NULL: nobody asked who may come in */
+	const char *server_unknown;	   /* and why */
 };
 
 struct check;

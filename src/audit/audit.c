@@ -197,6 +197,78 @@ static const struct check checks[] = {
 		"CONFIG SET tls true; then find out who turned it off, and take CONFIG from them: ACL SETUSER NAME "
 		"-config",
 		assess_tls_plaintext},
+	{"auth.password", "auth", SEVERITY_CRITICAL, "it is told to ask for a password",
+		"Without requirepass, or with an aclfile that cannot be used, is empty, or does not name default, "
+		"Dragonfly lets everybody in, and says nothing. Unknown: what it is told could not be read.",
+		"--requirepass=PASSWORD in a flagfile that only root and the server may read; openssl rand -base64 30 "
+		"makes one",
+		assess_auth_told},
+	{"auth.open", "auth", SEVERITY_CRITICAL, "the running server asks for a password",
+		"A PING without a password was answered. Unknown: it did not answer at all.",
+		"ACL SETUSER default RESETPASS >PASSWORD closes it at once; then --requirepass=PASSWORD in the "
+		"flagfile",
+		assess_auth_live},
+	{"auth.admin", "auth", SEVERITY_CRITICAL, "the admin port asks for a password",
+		"Whoever reaches it may do everything, past all ACLs. It knows requirepass alone, and with "
+		"--admin_nopass not even that. Unknown: it did not answer, or what it is told could not be read.",
+		"take --admin_nopass out of the flagfile, and set --requirepass=PASSWORD", assess_auth_admin},
+	{"auth.http", "auth", SEVERITY_CRITICAL, "the HTTP console asks for a password",
+		"The console shows every flag with its passwords, and sets them. It has the password that requirepass "
+		"was at the start: one that was set later does not close it. Unknown (informational): it did not "
+		"answer.",
+		"--requirepass=PASSWORD in the flagfile and a restart, or --primary_port_http_enabled=false",
+		assess_auth_http},
+	{"auth.aclfile", "auth", SEVERITY_CRITICAL, "the file of users does what it should",
+		"One line that Dragonfly does not understand (a comment, a word of Redis, too few words), and the "
+		"whole file is left aside; one that does not name default leaves it open. Unknown: it could not be "
+		"read.",
+		"mend the line; begin with: user default ON >PASSWORD ~* +@all", assess_auth_aclfile},
+	{"auth.users", "auth", SEVERITY_CRITICAL, "every user of the running server needs a password",
+		"A user is nopass, or the empty password is one of its: CONFIG SET requirepass with nothing leaves "
+		"that behind, and a later one does not take it away. Unknown: the server does not tell, or does not "
+		"let in who may ask.",
+		"ACL SETUSER NAME RESETPASS >PASSWORD", assess_auth_users},
+	{"auth.strength", "auth", SEVERITY_WARNING, "passwords are hard to guess",
+		"Shorter than 16 characters, or guessed in fewer than 2^64 tries: Dragonfly does not slow down who "
+		"guesses. Unknown: it could not be read.",
+		"openssl rand -base64 30 makes one", assess_auth_strength},
+	{"auth.places", "auth", SEVERITY_WARNING, "passwords stand where only the server reads them",
+		"The command line is open to all who are on this host, and so is a flagfile that others may read. "
+		"Unknown: who may read it is not known.",
+		"put it into the flagfile, chmod 0640, owned by root and the server's group; CONFIG REWRITE opens it "
+		"again",
+		assess_auth_places},
+	{"auth.writable", "auth", SEVERITY_WARNING, "only root writes what the server is told",
+		"Others may change the flagfile, and with it where the server listens and whom it lets in. Its own "
+		"user: informational. Unknown: who may write it is not known.",
+		"chown root: the flagfile, and chmod go-w it and its folder", assess_auth_writable},
+	{"exposure.admin", "exposure", SEVERITY_WARNING, "the admin port speaks TLS",
+		"The policy says admin_tls = required, and the server is told otherwise. Unknown: what it is told "
+		"could not be read.",
+		"take --no_tls_on_admin_port out of the flagfile, or say admin_tls = off", assess_exposure_admin},
+	{"exposure.memcached", "exposure", SEVERITY_WARNING, "no memcached",
+		"Its protocol has no passwords. Only memcached_clients keeps others away. Unknown: it did not answer.",
+		"take --memcached_port out of the flagfile", assess_exposure_memcached},
+	{"exposure.console", "exposure", SEVERITY_INFO, "clients' port speaks no HTTP",
+		"The console is on the port that clients use, unless it is turned off. Unknown: it did not answer.",
+		"--primary_port_http_enabled=false in the flagfile; metrics are on the admin port, too",
+		assess_exposure_console},
+	{"exposure.metrics", "exposure", SEVERITY_INFO, "metrics are not for everybody",
+		"Whoever may connect reads /metrics without a password. Unknown: it did not answer.",
+		"--primary_port_http_enabled=false in the flagfile, and scrape the admin port",
+		assess_exposure_metrics},
+	{"exposure.root", "exposure", SEVERITY_WARNING, "it does not run as root",
+		"Whoever breaks into the server owns this host. Unknown: as whom it runs could not be read.",
+		"User=dfly in its unit, or --user=dfly", assess_exposure_root},
+	{"exposure.replication", "exposure", SEVERITY_CRITICAL, "replication is encrypted",
+		"Without a key --tls_replication silently falls back to plaintext; without an authority it believes "
+		"any master. Unknown: what it is told could not be read.",
+		"--tls_replication with --tls_key_file=, --tls_cert_file= and --tls_ca_cert_file=",
+		assess_exposure_replication},
+	{"exposure.version", "exposure", SEVERITY_WARNING, "the version has the fixes that matter",
+		"An older version lacks what keeps passwords out of its log, or memcached on bind. Unknown "
+		"(informational): it does not tell.",
+		"install a newer version", assess_exposure_version},
 };
 
 const struct check *audit_checks(size_t *ret_count)

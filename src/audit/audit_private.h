@@ -100,3 +100,23 @@ void assess_tls_ciphers(const struct check *check, const struct audit_facts *fac
 void assess_tls_served(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 void assess_tls_client_certificates(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 void assess_tls_plaintext(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+
+/* ---- audit_auth.c: who may come in ---- */
+void assess_auth_told(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_live(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_admin(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_http(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_aclfile(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_users(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_strength(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_places(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_writable(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+
+/* ---- audit_exposure.c: doors that need not be open ---- */
+void assess_exposure_admin(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_exposure_memcached(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_exposure_console(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_exposure_metrics(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_exposure_root(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_exposure_replication(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_exposure_version(const struct check *check, const struct audit_facts *facts, struct findings *ret);

@@ -38,6 +38,7 @@ static void look(struct look *look, const struct policy *policy, const struct en
 	host_facts_read(policy, &look->host);
 	progress_step(progress, "asking the server", 0);
 	host_facts_read_tls(policy, environment, &look->host);
+	host_facts_read_server(policy, environment, &look->host);
 	host_facts_lend(&look->host, &look->facts);
 	audit_run(&look->facts, &look->findings);
 }

@@ -17,7 +17,8 @@ struct host_facts {
 		char *unknown;
 		struct intention *intention;
 	} * told;
-	struct tls_facts *tls; /* NULL: not looked at */
+	struct tls_facts *tls;	     /* NULL: not looked at */
+	struct server_facts *server; /* the same */
 };
 
 /* The guarded ports. `networks`: also what listens in containers. Pure. */
@@ -32,6 +33,12 @@ void host_facts_done(struct host_facts *facts);
 
 /* TLS files and handshakes of what was read before: asks dflyguard-probe. Takes seconds where a server is silent. */
 void host_facts_read_tls(const struct policy *policy, const struct environment *environment, struct host_facts *facts);
+
+/* ---- facts_server.c ---- */
+
+/* Who may come in, by what was read before and by knocking; after host_facts_read_tls(). */
+void host_facts_read_server(
+	const struct policy *policy, const struct environment *environment, struct host_facts *facts);
 
 /* ---- flagfile.c ---- */
 

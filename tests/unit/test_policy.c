@@ -244,6 +244,13 @@ static void dump_environment(struct text *text, const struct policy *policy, con
 	if (e->certificate_fail_days_origin)
 		dump_number(text, policy, "certificate_fail_days", e->certificate_fail_days,
 			e->certificate_fail_days_origin);
+	if (e->password_origin)
+		dump_word(text, policy, "password", password_mode_name(e->password), e->password_origin);
+	if (e->monitor_user)
+		dump_word(text, policy, "monitor_user", e->monitor_user, e->monitor_user_origin);
+	if (e->monitor_password_file)
+		dump_word(text, policy, "monitor_password_file", e->monitor_password_file,
+			e->monitor_password_file_origin);
 	if (e->server_names.given)
 		dump_hosts(text, policy, "server_names", &e->server_names);
 }
@@ -509,7 +516,8 @@ static const struct {
 		"text:1: unknown option 'colour': known in environment NAME { }: tls, clients, admins, "
 		"memcached_clients, bind, admin_bind, loopback, admin_tls, max_connections_per_source, "
 		"new_connections_per_second, ipv6_source_prefix, handshake_timeout, server, log, routed, "
-		"client_certificates, self_signed, certificate_warn_days, certificate_fail_days and server_names\n"},
+		"client_certificates, self_signed, certificate_warn_days, certificate_fail_days, server_names, "
+		"password, monitor_user and monitor_password_file\n"},
 	{"service { tls_port = 6380 } environment e { expect = { from = any to_port = 6380 speaks = tls verdict = "
 	 "allow } }",
 		"text:1: a section is written without '=': write expect { ... }\n"
