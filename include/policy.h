@@ -28,6 +28,9 @@ enum tls_mode { TLS_REQUIRED, TLS_OPTIONAL, TLS_OFF };
 enum loopback_mode { LOOPBACK_ALLOW, LOOPBACK_TLS, LOOPBACK_DENY };
 enum admin_tls_mode { ADMIN_TLS_REQUIRED, ADMIN_TLS_OFF };
 enum server_mode { SERVER_EXPECTED, SERVER_OPTIONAL };
+enum client_certificates_mode { CLIENT_CERTIFICATES_ANY, CLIENT_CERTIFICATES_REQUIRED };
+enum password_mode { PASSWORD_REQUIRED, PASSWORD_OPTIONAL };
+enum self_signed_mode { SELF_SIGNED_DENY, SELF_SIGNED_ALLOW };
 enum log_mode { LOG_NONE, LOG_SAMPLED, LOG_ALL };
 /* What this host routes to a guarded port of another address without translating it (DNAT): judged when it goes into
  * a container (out by a bridge or a veth), always, or never. */
@@ -42,6 +45,9 @@ const char *loopback_mode_name(enum loopback_mode mode);
 const char *admin_tls_mode_name(enum admin_tls_mode mode);
 const char *server_mode_name(enum server_mode mode);
 const char *log_mode_name(enum log_mode mode);
+const char *client_certificates_mode_name(enum client_certificates_mode mode);
+const char *password_mode_name(enum password_mode mode);
+const char *self_signed_mode_name(enum self_signed_mode mode);
 const char *routed_mode_name(enum routed_mode mode);
 const char *speaks_mode_name(enum speaks_mode mode);
 const char *expect_verdict_name(enum expect_verdict verdict);
@@ -113,6 +119,20 @@ struct environment {
 	 * never. */
 	uint32_t handshake_timeout;
 	uint32_t handshake_timeout_origin;
+	/* What audit asks of TLS. */
+	enum client_certificates_mode client_certificates; /* default any */
+	enum self_signed_mode self_signed;		   /* default deny */
+	uint32_t certificate_warn_days;			   /* before a certificate ends; default 30 */
+	uint32_t certificate_fail_days;			   /* default 7 */
+	/* What audit asks of passwords, and by whose it may ask the server itself. */
+	enum password_mode password; /* default required */
+	char *monitor_user;	     /* NULL: default */
+	char *monitor_password_file; /* NULL: nobody may ask */
+	uint32_t password_origin, monitor_user_origin, monitor_password_file_origin;
+	/* Host names that clients use: only `references` hold any, which are no networks. Not given: not asked. */
+	struct source_list server_names;
+	uint32_t client_certificates_origin, self_signed_origin, certificate_warn_days_origin,
+		certificate_fail_days_origin;
 };
 
 #define POLICY_EVERY_ENVIRONMENT UINT32_MAX

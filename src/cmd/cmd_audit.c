@@ -6,13 +6,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "cmd.h"
+#include "facts.h"
 
 /* What one look found. Free with look_done(). */
 struct look {
 	struct reconcile reconcile;
 	struct err drift_err, foreign_err;
 	struct foreign *foreign;
+	struct host_facts host;
 	struct audit_facts facts;
 	struct findings findings;
 };
@@ -55,6 +56,12 @@ static void look(struct look *look, const struct policy *policy, const struct en
 	if (r->nft && nft_read_foreign(r->nft, &question, &look->foreign, &look->foreign_err) == 0)
 		look->facts.foreign = look->foreign;
 	look->facts.foreign_unknown = r->nft ? look->foreign_err.message : look->drift_err.message;
+	progress_step(progress, "reading sockets and processes", 0);
+	host_facts_read(policy, &look->host);
+	progress_step(progress, "asking the server", 0);
+	host_facts_read_tls(policy, environment, &look->host);
+	host_facts_read_server(policy, environment, &look->host);
+	host_facts_lend(&look->host, &look->facts);
 	audit_run(&look->facts, &look->findings);
 }
 
@@ -62,6 +69,7 @@ static void look_done(struct look *look)
 {
 	findings_done(&look->findings);
 	foreign_free(look->foreign);
+	host_facts_done(&look->host);
 	reconcile_done(&look->reconcile);
 }
 
@@ -69,12 +77,14 @@ static void look_done(struct look *look)
 static int write_metrics(const struct options *options, const struct look *look, int status)
 {
 	size_t drift[CHANGE_MOVE + 1];
+	size_t listeners[LISTENER_VERDICT_COUNT];
 	uint64_t now = (uint64_t)time(NULL);
 	struct report_metrics metrics = {.environment = look->facts.environment->name,
 		.policy_path = look->facts.policy->path,
 		.fingerprint = ruleset_fingerprint(look->reconcile.expected),
 		.conforming = look->facts.unchanged || (look->facts.drift && !look->facts.drift->count),
 		.findings = &look->findings,
+		.listeners = look->facts.host->listeners_read.unknown ? NULL : listeners,
 		.looked = now,
 		.looked_fully = look->facts.unchanged ? look->facts.unchanged_since : now};
 	struct ruleset *counters = NULL;
@@ -83,6 +93,7 @@ static int write_metrics(const struct options *options, const struct look *look,
 
 	if (!options->metrics)
 		return status;
+	audit_count_listeners(&look->facts, listeners);
 	if (look->facts.drift || look->facts.unchanged) {
 		/* Of what is unchanged there are no changes. */
 		metrics_count(look->reconcile.changes, drift);
@@ -105,6 +116,7 @@ static int report(const struct options *options, const struct look *look, const 
 	struct report_audit report = {.environment = look->facts.environment->name,
 		.policy = look->facts.policy,
 		.findings = &look->findings,
+		.facts = &look->facts,
 		.drift = look->facts.drift,
 		.unchanged = look->facts.unchanged,
 		.unchanged_since = look->facts.unchanged_since,

@@ -296,6 +296,9 @@ void policy_free(struct policy *policy)
 		source_list_done(&environment->memcached_clients);
 		source_list_done(&environment->bind);
 		source_list_done(&environment->admin_bind);
+		source_list_done(&environment->server_names);
+		free(environment->monitor_user);
+		free(environment->monitor_password_file);
 	}
 	for (size_t i = 0; i < policy->expectation_count; i++) {
 		free(policy->expectations[i].environment_name);

@@ -168,6 +168,39 @@ static void take_address(struct reader *reader, const struct option_schema *opti
 		add_interval(list, width, item);
 }
 
+/* RFC 1123: labels of letters, digits and inner hyphens. */
+static bool is_host(const char *value)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.";
+	size_t length = strlen(value);
+
+	return length <= 253 && strspn(value, letters) == length && value[0] != '-' && value[0] != '.' &&
+	       value[length - 1] != '-' && value[length - 1] != '.' && !strstr(value, "..") && !strstr(value, ".-") &&
+	       !strstr(value, "-.");
+}
+
+static void take_host(struct reader *reader, const struct option_schema *option, struct source_list *list,
+	const char *value, uint32_t line)
+{
+	struct interval ignored;
+	char why[INTERVAL_WHY];
+	enum width width;
+
+	if (interval_parse(value, &width, &ignored, why) != -ENOENT) {
+		mistake_add(reader, line, "'%.64s' in '%s' is an address: those in bind are asked for anyway", value,
+			option->name);
+		return;
+	}
+	if (!is_host(value)) {
+		mistake_add(reader, line, "'%.64s' in '%s' is not a host name: write one like cache.example.net", value,
+			option->name);
+		return;
+	}
+	ARRAY_GROW(list->references, list->reference_count, list->reference_capacity);
+	list->references[list->reference_count++] =
+		(struct network_reference){.name = mem_string(value), .origin = line, .network = POLICY_NO_INDEX};
+}
+
 static bool count_source(struct reader *reader, uint32_t line)
 {
 	size_t count = ++reader->policy->source_count;
@@ -215,6 +248,10 @@ static void take_value(
 	case OPTION_ADDRESSES:
 		if (count_source(reader, line))
 			take_address(reader, option, target, value, line);
+		return;
+	case OPTION_HOSTS:
+		if (count_source(reader, line))
+			take_host(reader, option, target, value, line);
 		return;
 	}
 	abort();

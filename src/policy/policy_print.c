@@ -229,6 +229,7 @@ static bool is_standard(const struct option_schema *option, const char *object, 
 		return standard && memcmp(object + option->value, standard + option->value, sizeof(uint32_t)) == 0;
 	case OPTION_SOURCES:
 	case OPTION_ADDRESSES:
+	case OPTION_HOSTS:
 		return !((const struct source_list *)(const void *)(object + option->value))->given;
 	}
 	abort();
@@ -262,6 +263,7 @@ static void print_value(const struct printer *printer, const struct option_schem
 		return;
 	case OPTION_SOURCES:
 	case OPTION_ADDRESSES:
+	case OPTION_HOSTS:
 		print_list(printer, value);
 		return;
 	}

@@ -35,6 +35,7 @@ enum option_kind {
 	OPTION_CHOICE,	  /* an enum: the index of one of `words` */
 	OPTION_SOURCES,	  /* struct source_list */
 	OPTION_ADDRESSES, /* struct source_list of single addresses */
+	OPTION_HOSTS,	  /* struct source_list whose references are host names */
 };
 
 /* One option: the scanner, the libconfuse schema and the conversion of values all follow this table. To add an option,
@@ -63,7 +64,7 @@ extern const struct section_schema policy_sections[SECTION_KINDS];
 
 static inline bool option_is_list(const struct option_schema *option)
 {
-	return option->kind == OPTION_SOURCES || option->kind == OPTION_ADDRESSES;
+	return option->kind == OPTION_SOURCES || option->kind == OPTION_ADDRESSES || option->kind == OPTION_HOSTS;
 }
 
 /* The option called so in a section, or NULL. */

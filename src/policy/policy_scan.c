@@ -30,6 +30,8 @@ struct environment environment_standard(void)
 		.routed = ROUTED_CONTAINERS,
 		.ipv6_source_prefix = 64,
 		.handshake_timeout = 10,
+		.certificate_warn_days = 30,
+		.certificate_fail_days = 7,
 	};
 }
 
@@ -45,7 +47,7 @@ static void *environment_new(struct reader *reader, const char *name, uint32_t l
 	reader->doubts = &reader->environment_doubts[policy->environment_count];
 	struct environment *environment = &policy->environments[policy->environment_count++];
 	struct source_list *lists[] = {&environment->clients, &environment->admins, &environment->memcached_clients,
-		&environment->bind, &environment->admin_bind};
+		&environment->bind, &environment->admin_bind, &environment->server_names};
 
 	*environment = environment_standard();
 	environment->name = mem_string(name);

@@ -10,6 +10,10 @@ static const char *const loopback_words[] = {
 static const char *const admin_tls_words[] = {[ADMIN_TLS_REQUIRED] = "required", [ADMIN_TLS_OFF] = "off"};
 static const char *const server_words[] = {[SERVER_EXPECTED] = "expected", [SERVER_OPTIONAL] = "optional"};
 static const char *const log_words[] = {[LOG_NONE] = "none", [LOG_SAMPLED] = "sampled", [LOG_ALL] = "all"};
+static const char *const client_certificates_words[] = {
+	[CLIENT_CERTIFICATES_ANY] = "any", [CLIENT_CERTIFICATES_REQUIRED] = "required"};
+static const char *const password_words[] = {[PASSWORD_REQUIRED] = "required", [PASSWORD_OPTIONAL] = "optional"};
+static const char *const self_signed_words[] = {[SELF_SIGNED_DENY] = "deny", [SELF_SIGNED_ALLOW] = "allow"};
 static const char *const routed_words[] = {
 	[ROUTED_CONTAINERS] = "containers", [ROUTED_ALL] = "all", [ROUTED_NONE] = "none"};
 static const char *const speaks_words[] = {[SPEAKS_TLS] = "tls", [SPEAKS_PLAINTEXT] = "plaintext"};
@@ -38,6 +42,21 @@ const char *server_mode_name(enum server_mode mode)
 const char *log_mode_name(enum log_mode mode)
 {
 	return log_words[mode];
+}
+
+const char *client_certificates_mode_name(enum client_certificates_mode mode)
+{
+	return client_certificates_words[mode];
+}
+
+const char *password_mode_name(enum password_mode mode)
+{
+	return password_words[mode];
+}
+
+const char *self_signed_mode_name(enum self_signed_mode mode)
+{
+	return self_signed_words[mode];
 }
 
 const char *routed_mode_name(enum routed_mode mode)
@@ -110,6 +129,14 @@ static const struct option_schema environment_options[] = {
 	CHOICE(environment, "server", server),
 	CHOICE(environment, "log", log),
 	CHOICE(environment, "routed", routed),
+	CHOICE(environment, "client_certificates", client_certificates),
+	CHOICE(environment, "self_signed", self_signed),
+	COUNT(environment, "certificate_warn_days", certificate_warn_days, certificate_warn_days_origin, 0, 3650),
+	COUNT(environment, "certificate_fail_days", certificate_fail_days, certificate_fail_days_origin, 0, 3650),
+	LIST(environment, "server_names", OPTION_HOSTS, server_names),
+	CHOICE(environment, "password", password),
+	TEXT(environment, "monitor_user", OPTION_NAME, monitor_user),
+	TEXT(environment, "monitor_password_file", OPTION_PATH, monitor_password_file),
 };
 
 static const struct option_schema expect_options[] = {

@@ -199,6 +199,18 @@ static void dump_number(
 	dump_word(text, policy, name, value, origin);
 }
 
+static void dump_hosts(struct text *text, const struct policy *policy, const char *name, const struct source_list *list)
+{
+	text_printf(text, "  %s:", name);
+	dump_place(text, policy, list->origin);
+	text_append(text, "\n");
+	for (size_t i = 0; i < list->reference_count; i++) {
+		text_printf(text, "    %s", list->references[i].name);
+		dump_place(text, policy, list->references[i].origin);
+		text_append(text, "\n");
+	}
+}
+
 static void dump_environment(struct text *text, const struct policy *policy, const struct environment *e)
 {
 	text_printf(text, "environment %s", e->name);
@@ -221,6 +233,26 @@ static void dump_environment(struct text *text, const struct policy *policy, con
 	dump_list(text, policy, "memcached_clients", &e->memcached_clients);
 	dump_list(text, policy, "bind", &e->bind);
 	dump_list(text, policy, "admin_bind", &e->admin_bind);
+	if (e->client_certificates_origin)
+		dump_word(text, policy, "client_certificates", client_certificates_mode_name(e->client_certificates),
+			e->client_certificates_origin);
+	if (e->self_signed_origin)
+		dump_word(text, policy, "self_signed", self_signed_mode_name(e->self_signed), e->self_signed_origin);
+	if (e->certificate_warn_days_origin)
+		dump_number(text, policy, "certificate_warn_days", e->certificate_warn_days,
+			e->certificate_warn_days_origin);
+	if (e->certificate_fail_days_origin)
+		dump_number(text, policy, "certificate_fail_days", e->certificate_fail_days,
+			e->certificate_fail_days_origin);
+	if (e->password_origin)
+		dump_word(text, policy, "password", password_mode_name(e->password), e->password_origin);
+	if (e->monitor_user)
+		dump_word(text, policy, "monitor_user", e->monitor_user, e->monitor_user_origin);
+	if (e->monitor_password_file)
+		dump_word(text, policy, "monitor_password_file", e->monitor_password_file,
+			e->monitor_password_file_origin);
+	if (e->server_names.given)
+		dump_hosts(text, policy, "server_names", &e->server_names);
 }
 
 static void dump_expectation(struct text *text, const struct policy *policy, const struct expectation *e)
@@ -483,7 +515,9 @@ static const struct {
 	{"service { tls_port = 6380 } environment e { " EXPECT("") " colour = red }",
 		"text:1: unknown option 'colour': known in environment NAME { }: tls, clients, admins, "
 		"memcached_clients, bind, admin_bind, loopback, admin_tls, max_connections_per_source, "
-		"new_connections_per_second, ipv6_source_prefix, handshake_timeout, server, log and routed\n"},
+		"new_connections_per_second, ipv6_source_prefix, handshake_timeout, server, log, routed, "
+		"client_certificates, self_signed, certificate_warn_days, certificate_fail_days, server_names, "
+		"password, monitor_user and monitor_password_file\n"},
 	{"service { tls_port = 6380 } environment e { expect = { from = any to_port = 6380 speaks = tls verdict = "
 	 "allow } }",
 		"text:1: a section is written without '=': write expect { ... }\n"
