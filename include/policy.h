@@ -20,6 +20,8 @@
 #define POLICY_MAX_REPORTED	200u		    /* mistakes reported in one run; then one line says how many more */
 #define POLICY_MAX_NAME		64u		    /* bytes in the name of a network or an environment */
 #define POLICY_MAX_EXPECTATIONS 10000u
+#define POLICY_MAX_WAIVERS	1000u
+#define POLICY_MAX_WORDS	500u /* bytes in a waiver's reason or subject */
 
 #define POLICY_DEFAULT_PORT	 6379u
 #define POLICY_DEFAULT_LOG_GROUP 6379u /* where there is no policy to ask */
@@ -153,12 +155,37 @@ struct expectation {
 	uint32_t environment_name_origin, to_port_origin, speaks_origin, verdict_origin;
 };
 
+/* A finding of audit that is known and borne with for a time. This room knows neither checks nor what day it is: see
+ * audit_waiver_mistake(). */
+struct waiver {
+	uint32_t origin;
+	uint32_t environment;	/* index in policy.environments, or POLICY_EVERY_ENVIRONMENT */
+	char *environment_name; /* as written; NULL: not written, which it cannot be inside an environment */
+	char *check;		/* "tls.chain": looks like an id */
+	char *reason;		/* always given */
+	char *subject;		/* the finding's, in which * stands for anything; NULL: whatever it is about */
+	uint32_t until;		/* the last day, in days since 1970-01-01, UTC */
+	uint32_t environment_name_origin, reason_origin, subject_origin, until_origin;
+};
+
 /* A piece of the spliced text: its lines from `start` on are lines of `file` from `file_line` on. */
 struct policy_segment {
 	uint32_t start;
 	uint32_t file_line;
 	uint32_t file; /* index in policy.files */
 };
+
+#define DATE_TEXT 16u
+/* "2027-03-01" from days since 1970-01-01. Returns `buffer`, DATE_TEXT bytes. */
+const char *date_format(uint32_t days, char *buffer);
+/* The other way, strictly. 0, or -EINVAL: it is no such text, or no day of the calendar. */
+int date_parse(const char *text, uint32_t *ret_days);
+
+/* How alike two names are: the number of letters to add, drop, change or swap; more than `limit` where it exceeds that
+ * or a name is longer than POLICY_MAX_NAME. */
+unsigned int name_distance(const char *a, const char *b, unsigned int limit);
+/* How many letters a slip of the finger may change in a name of this length. */
+unsigned int name_tolerance(const char *name);
 
 /* Immutable after policy_load(). Owns all that is reachable from it. */
 struct policy {
@@ -176,6 +203,8 @@ struct policy {
 	size_t environment_count;
 	struct expectation *expectations; /* in the order of the text, inside and outside environments */
 	size_t expectation_count;
+	struct waiver *waivers; /* in the order of the text, inside and outside environments */
+	size_t waiver_count;
 	size_t source_count; /* written sources, all lists */
 };
 

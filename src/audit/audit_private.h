@@ -5,6 +5,13 @@
 
 #include "audit.h"
 
+/* ---- checks_AREA.c: the checks of one area ---- */
+struct check_table {
+	const struct check *checks;
+	size_t count;
+};
+extern const struct check_table firewall_checks, bind_checks, tls_checks, auth_checks, exposure_checks, policy_checks;
+
 /* Appends a finding of the check, with the check's severity and remedy. The pointer is good until the next one. */
 struct finding *finding_add(struct findings *findings, const struct check *check, enum outcome outcome,
 	const char *subject, const char *format, ...) _printf_(5, 6);
@@ -120,3 +127,8 @@ void assess_exposure_metrics(const struct check *check, const struct audit_facts
 void assess_exposure_root(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 void assess_exposure_replication(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 void assess_exposure_version(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+
+/* ---- audit_environments.c, audit_waivers.c: the policy itself ---- */
+void assess_environments(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+/* Runs last: marks findings in `ret`, and adds its own. */
+void assess_waivers(const struct check *check, const struct audit_facts *facts, struct findings *ret);

@@ -105,7 +105,8 @@ static bool has_finding(const struct findings *findings, const struct finding *f
 		const struct finding *other = &findings->items[i];
 
 		if (other->check == finding->check && other->outcome == finding->outcome &&
-			other->severity == finding->severity && strcmp(other->subject, finding->subject) == 0 &&
+			other->severity == finding->severity && !other->waived == !finding->waived &&
+			strcmp(other->subject, finding->subject) == 0 &&
 			strcmp(other->message, finding->message) == 0 &&
 			same_string(other->evidence, finding->evidence))
 			return true;
@@ -113,10 +114,10 @@ static bool has_finding(const struct findings *findings, const struct finding *f
 	return false;
 }
 
-/* Differences are told one by one already. */
+/* Differences are told one by one already, and what is waived is known. */
 static bool worth_telling(const struct finding *finding)
 {
-	return (finding->outcome == OUTCOME_FAIL || finding->outcome == OUTCOME_UNKNOWN) &&
+	return (finding->outcome == OUTCOME_FAIL || finding->outcome == OUTCOME_UNKNOWN) && !finding->waived &&
 	       strcmp(finding->check->id, "firewall.drift") != 0;
 }
 
@@ -362,7 +363,8 @@ bool watch_look(struct watch *watch, double now)
 	struct err err = {0};
 	struct err foreign_err = {0};
 	struct foreign *foreign = NULL;
-	struct audit_facts facts = {.policy = watch->follow.policy, .environment = watch->follow.environment};
+	struct audit_facts facts = {
+		.policy = watch->follow.policy, .environment = watch->follow.environment, .now = (uint64_t)time(NULL)};
 	int code = look(watch, now, &r, &err);
 	int others = read_others(watch, &foreign, &foreign_err);
 

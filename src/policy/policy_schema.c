@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "policy_private.h"
 
@@ -151,12 +152,22 @@ static const struct option_schema expect_options[] = {
 	CHOICE(expectation, "verdict", verdict, .if_missing = "verdict = allow or verdict = refuse"),
 };
 
+static const struct option_schema waive_options[] = {
+	TEXT(waiver, "environment", OPTION_NAME, environment_name),
+	OPTION(waiver, "reason", OPTION_WORDS, reason, reason_origin,
+		.if_missing = "reason = \"why this is borne with, and by whom\""),
+	OPTION(waiver, "until", OPTION_DATE, until, until_origin,
+		.if_missing = "until = YYYY-MM-DD, the last day on which it holds"),
+	TEXT(waiver, "subject", OPTION_WORDS, subject),
+};
+
 const struct section_schema policy_sections[SECTION_KINDS] = {
 	[SECTION_TOP] = {"", false, top_options, ARRAY_SIZE(top_options)},
 	[SECTION_SERVICE] = {"service", false, service_options, ARRAY_SIZE(service_options)},
 	[SECTION_NETWORK] = {"network", true, network_options, ARRAY_SIZE(network_options)},
 	[SECTION_ENVIRONMENT] = {"environment", true, environment_options, ARRAY_SIZE(environment_options)},
-	[SECTION_EXPECT] = {"expect", false, expect_options, ARRAY_SIZE(expect_options)},
+	[SECTION_EXPECT] = {"expect", false, expect_options, ARRAY_SIZE(expect_options), true, "an expectation"},
+	[SECTION_WAIVE] = {"waive", true, waive_options, ARRAY_SIZE(waive_options), true, "a waiver"},
 };
 
 _Static_assert(ARRAY_SIZE(environment_options) <= SECTION_MAX_OPTIONS, "raise SECTION_MAX_OPTIONS");
@@ -243,4 +254,32 @@ int name_check(const char *name, char *why)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* --- dates --- */
+
+const char *date_format(uint32_t days, char *buffer)
+{
+	time_t seconds = (time_t)days * 86400;
+	struct tm day = {0};
+
+	gmtime_r(&seconds, &day);
+	strftime(buffer, DATE_TEXT, "%Y-%m-%d", &day);
+	return buffer;
+}
+
+int date_parse(const char *text, uint32_t *ret_days)
+{
+	static const char form[] = "dddd-dd-dd";
+	struct tm day = {0};
+	char again[DATE_TEXT];
+
+	for (size_t i = 0; i < sizeof(form); i++)
+		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+			return -EINVAL;
+	if (!strptime(text, "%Y-%m-%d", &day) || day.tm_year < 70)
+		return -EINVAL;
+	*ret_days = (uint32_t)(timegm(&day) / 86400);
+	/* February has no 30th, which timegm() takes for March. */
+	return strcmp(date_format(*ret_days, again), text) == 0 ? 0 : -EINVAL;
 }

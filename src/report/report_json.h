@@ -7,5 +7,8 @@
 
 struct json;
 
+/* ---- report_json.c: an array of differences, as in `drift`; `changeset` may be NULL ---- */
+void json_changes(struct json *json, const char *name, const struct policy *policy, const struct changeset *changeset);
+
 /* ---- report_bind_json.c: `listeners`, `listeners_unknown` and `intentions` of audit; `facts` may be NULL ---- */
 void json_listeners(struct json *json, const struct audit_facts *facts);
