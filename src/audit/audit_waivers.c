@@ -118,10 +118,14 @@ static void judge(const struct check *check, const struct audit_facts *facts, co
 			"expired with %s, and what it waived counts again; its reason was: %s", until, waiver->reason);
 	} else {
 		count = waive(waiver, ret);
-		finding = finding_add(ret, check, count ? OUTCOME_PASS : OUTCOME_FAIL, subject,
-			count ? "waives %zu until %s" : "waives %zu: nothing fails that it is about", count, until);
-		if (!count)
+		if (count) {
+			finding = finding_add(ret, check, OUTCOME_PASS, subject, "%s: waives %zu %s until %s", subject,
+				count, count == 1 ? "finding" : "findings", until);
+		} else {
+			finding = finding_add(
+				ret, check, OUTCOME_FAIL, subject, "waives nothing now: no such finding failed");
 			finding->severity = SEVERITY_INFO;
+		}
 	}
 	finding->origin = waiver->origin;
 }
