@@ -9,6 +9,7 @@
 #include "flags.h"
 #include "foreign.h"
 #include "listeners.h"
+#include "owner.h"
 #include "policy.h"
 #include "ruleset.h"
 #include "server.h"
@@ -47,10 +48,11 @@ struct audit_intention {
 struct audit_facts {
 	const struct policy *policy;
 	const struct environment *environment;
-	/* The generation proves that nothing changed since a look that found all in order: what is NULL below is good.
-	 */
+	/* Of our table alone, where `drift` is NULL: it was what the policy says, and nobody committed anything since,
+	 * as the generation proves. Other tables ask sets that packets fill, which moves no generation. */
 	bool unchanged;
-	const struct changeset *drift; /* NULL: the kernel's table could not be read */
+	uint64_t unchanged_since;      /* seconds since 1970; 0: a moment ago */
+	const struct changeset *drift; /* NULL: the kernel's table could not be read, or need not be */
 	const char *drift_unknown;     /* and why */
 	const struct foreign *foreign; /* NULL: other tables could not be read */
 	const char *foreign_unknown;   /* and why */
@@ -62,6 +64,7 @@ struct audit_facts {
 	const char *tls_unknown;	   /* and why */
 	const struct server_facts *server; /* NULL: nobody asked who may come in */
 	const char *server_unknown;	   /* and why */
+	const struct owner *owner;	   /* of our table, where `foreign` says that it has one; NULL: not asked */
 };
 
 struct check;
@@ -110,10 +113,16 @@ struct watch_facts {
 	const char *rival;	       /* who that is; NULL: nobody knows */
 	bool handshake;		       /* silent connections are to be ended */
 	const char *handshake_unknown; /* and why they cannot be; NULL: they can */
+	bool own;		       /* the table is to be owned */
+	const char *own_unknown;       /* and why it never can be, by this kernel; NULL: it can */
+	const char *own_failed;	       /* and why it is not now; NULL: it is */
+	bool own_waits;		       /* ... which is as it should be */
 };
 
 /* The checks of watch, beside those of audit_checks(). Static. */
 const struct check *audit_watch_checks(size_t *ret_count);
+/* It is one of those: `audit` does not have it. */
+bool check_is_watch_only(const struct check *check);
 /* Appends a finding of each. To be called before audit_run(), which sorts all. Pure. */
 void audit_watch(const struct watch_facts *facts, struct findings *ret);
 

@@ -8,6 +8,7 @@
 
 #include "audit.h"
 #include "evaluate.h"
+#include "owner.h"
 #include "packet.h"
 #include "policy.h"
 
@@ -58,6 +59,7 @@ struct report_status {
 	uint64_t now;			       /* seconds since 1970 */
 	uint64_t confirm_until;		       /* 0: nothing waits to be confirmed */
 	bool undo_removes;
+	const struct owner *owner; /* who owns the table; NULL: nobody */
 };
 
 struct report_check {
@@ -100,7 +102,8 @@ struct report_audit {
 	const struct findings *findings;
 	const struct audit_facts *facts; /* of the host: sockets and intentions; NULL: not known */
 	const struct changeset *drift;	 /* what differs now; NULL: not known */
-	bool unchanged;			 /* not known, because nothing changed since a look that found no difference */
+	bool unchanged;			 /* not read: nothing changed since a look that found no difference */
+	uint64_t unchanged_since;	 /* that one: seconds since 1970 */
 	const struct changeset *healed;	 /* what was put back; NULL: nothing was */
 	bool heal;			 /* asked for */
 	bool dry_run;			 /* only to say what would be healed */
@@ -121,6 +124,7 @@ enum event {
 	EVENT_DRIFT,	/* one difference that was not there before */
 	EVENT_MENDED,	/* differences that are gone, and watch did not do it */
 	EVENT_HEALED,	/* differences that watch put back */
+	EVENT_OWNED,	/* the table belongs to watch from now on */
 	EVENT_FINDING,	/* a check that failed, or became unknown */
 	EVENT_RESOLVED, /* one that does so no more */
 	EVENT_ENDED,	/* connections that said nothing */

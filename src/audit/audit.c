@@ -46,10 +46,12 @@ static const struct check checks[] = {
 		"move to iptables-nft: iptables-legacy-save | iptables-nft-restore, then unload the modules",
 		assess_legacy},
 	{"firewall.owner", "firewall", SEVERITY_WARNING, "no other program owns the port's tables",
-		"Our table, or another one that names a guarded port, belongs to a running program, which nobody else "
-		"can "
-		"change it against. Unknown: other tables could not be read.",
-		"decide which program is to manage the port", assess_owner},
+		"Our table belongs to a running program that is not dflyguard, or another one that names a guarded "
+		"port "
+		"has an owner: nobody else can change it. Critical where our table is gone when its owner ends. "
+		"Unknown: "
+		"who owns our table cannot be told, or other tables could not be read.",
+		"decide which program is to manage the port, and stop the other one", assess_owner},
 	{"bind.server", "bind", SEVERITY_WARNING, "a server runs",
 		"A Dragonfly listens on the policy's ports for clients, on this host or in one of its containers. "
 		"Where the "

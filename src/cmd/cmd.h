@@ -7,6 +7,7 @@
 #include "audit.h"
 #include "err.h"
 #include "nft.h"
+#include "owner.h"
 #include "policy.h"
 #include "report.h"
 #include "state.h"
@@ -44,6 +45,7 @@ struct options {
 	uint64_t full_every;
 	bool events;
 	bool journal;
+	bool own;
 	const struct command *command;
 };
 
@@ -166,6 +168,26 @@ void progress_end(struct progress *progress);
 /* Seconds since progress_begin(). */
 double progress_seconds(const struct progress *progress);
 
+/* ---- undone.c ---- */
+
+/* Whether this policy was undone, or waits and will be, and neither it nor another one was applied since. */
+bool undone_is(const struct state *state, const struct policy *policy, const struct environment *environment);
+/* The lock is held. 0, or a negative errno value with `err`. */
+int undone_add(const struct state *state, const struct kept_policy *kept, struct err *err);
+/* Somebody applied a policy: all of them. */
+int undone_forget(const struct state *state, struct err *err);
+
+/* ---- owned.c: a table that belongs to a process ---- */
+
+/* Finds the owner of our table as it was read. True where it is not whoever has `port` (0: nobody). */
+bool owned_by_another(const struct ruleset *observed, uint32_t port, struct owner *ret);
+/* "process 123 (dflyguard)", or "the netlink socket with port id 4294961234 (and why no more is known)". */
+void owner_text(const struct owner *owner, struct text *text);
+/* -EPERM, and `err` names the owner and the way out, where our table is owned by another than `port`; else 0. */
+int refuse_owned(const struct ruleset *observed, uint32_t port, struct err *err);
+/* The same before anything is read or remembered: reads whether there is a table, and whose. */
+int refuse_owned_now(struct err *err);
+
 /* ---- reconcile.c: the one place where the steps are in order ---- */
 
 struct reconcile {
@@ -183,6 +205,7 @@ struct reconcile {
 	/* Out. Free with reconcile_done(). */
 	struct snapshot before;	   /* what `changes` were found against */
 	struct changeset *changes; /* what was to do; empty = nothing */
+	bool unchanged;		   /* the kernel is at known_generation: nothing was read */
 	bool applied;		   /* it was done, and reading back found no difference */
 	unsigned int redone;
 	uint32_t clean_generation; /* at which reading found no difference; 0: none did */

@@ -14,25 +14,52 @@ struct look {
 	struct err drift_err, foreign_err;
 	struct foreign *foreign;
 	struct host_facts host;
+	struct owner owner;
 	struct audit_facts facts;
 	struct findings findings;
 };
 
+/* Our table need not be read where a record proves that it is what it should be: see state_looked(). A full look leaves
+ * such a record. */
+static void look_at_ours(struct look *look, bool full)
+{
+	_cleanup_(state_done) struct state state = state_open();
+	struct reconcile *r = &look->reconcile;
+	uint64_t fingerprint = ruleset_fingerprint(r->expected);
+	uint64_t when = 0;
+
+	if (!full)
+		r->known_generation = state_looked(&state, fingerprint, &when);
+	if (reconcile(r, &look->drift_err) < 0)
+		return;
+	look->facts.unchanged = r->unchanged;
+	if (r->unchanged)
+		look->facts.unchanged_since = when;
+	else
+		look->facts.drift = r->changes;
+	/* If nobody else is about to. */
+	if (r->clean_generation && state_lock(&state, 0, NULL) == 0)
+		state_remember_look(&state, fingerprint, r->clean_generation);
+}
+
 static void look(struct look *look, const struct policy *policy, const struct environment *environment,
-	const struct ruleset *expected, struct progress *progress)
+	const struct ruleset *expected, struct progress *progress, bool full)
 {
 	struct reconcile *r = &look->reconcile;
 	struct foreign_question question;
 
 	*look = (struct look){.reconcile = {.expected = expected, .policy = policy, .progress = progress},
 		.facts = {.policy = policy, .environment = environment}};
-	if (reconcile(r, &look->drift_err) == 0)
-		look->facts.drift = r->changes;
+	look_at_ours(look, full);
 	look->facts.drift_unknown = look->drift_err.message;
 	progress_step(progress, "reading other tables", 0);
 	foreign_ask(policy, environment, &question);
 	if (r->nft && nft_read_foreign(r->nft, &question, &look->foreign, &look->foreign_err) == 0)
 		look->facts.foreign = look->foreign;
+	if (look->foreign && look->foreign->ours_flags & TABLE_OWNER) {
+		owner_find("/proc", look->foreign->ours_owner, &look->owner);
+		look->facts.owner = &look->owner;
+	}
 	look->facts.foreign_unknown = r->nft ? look->foreign_err.message : look->drift_err.message;
 	progress_step(progress, "reading sockets and processes", 0);
 	host_facts_read(policy, &look->host);
@@ -60,22 +87,29 @@ static int write_metrics(const struct options *options, const struct look *look,
 	struct report_metrics metrics = {.environment = look->facts.environment->name,
 		.policy_path = look->facts.policy->path,
 		.fingerprint = ruleset_fingerprint(look->reconcile.expected),
-		.conforming = look->facts.drift && !look->facts.drift->count,
+		.conforming = look->facts.unchanged || (look->facts.drift && !look->facts.drift->count),
 		.findings = &look->findings,
 		.listeners = look->facts.host->listeners_read.unknown ? NULL : listeners,
 		.looked = now,
-		.looked_fully = now};
+		.looked_fully = look->facts.unchanged ? look->facts.unchanged_since : now};
+	struct ruleset *counters = NULL;
 	struct err err = {0};
+	int code;
 
 	if (!options->metrics)
 		return status;
 	audit_count_listeners(&look->facts, listeners);
-	if (look->facts.drift) {
-		metrics_count(look->facts.drift, drift);
+	if (look->facts.drift || look->facts.unchanged) {
+		/* Of what is unchanged there are no changes. */
+		metrics_count(look->reconcile.changes, drift);
 		metrics.drift = drift;
-		metrics.observed = look->facts.drift->observed;
+		metrics.observed = look->reconcile.changes->observed;
 	}
-	if (metrics_write(options->metrics, &metrics, &err) == 0)
+	if (look->facts.unchanged && nft_read_counters(look->reconcile.nft, &counters, NULL) == 0)
+		metrics.observed = counters;
+	code = metrics_write(options->metrics, &metrics, &err);
+	ruleset_free(counters);
+	if (code == 0)
 		return status;
 	fail(&(struct options){.renderer = &report_text, .color_error = options->color_error}, &err, NULL);
 	return status == EXIT_CONFORMING ? EXIT_TROUBLE : status;
@@ -89,6 +123,8 @@ static int report(const struct options *options, const struct look *look, const 
 		.findings = &look->findings,
 		.facts = &look->facts,
 		.drift = look->facts.drift,
+		.unchanged = look->facts.unchanged,
+		.unchanged_since = look->facts.unchanged_since,
 		.healed = healed,
 		.heal = options->heal,
 		.dry_run = options->dry_run};
@@ -113,7 +149,7 @@ static int heal(
 		reconcile_done(&r);
 		return status;
 	}
-	look(&second, first->facts.policy, first->facts.environment, expected, progress);
+	look(&second, first->facts.policy, first->facts.environment, expected, progress, true);
 	progress_end(progress);
 	status = report(options, &second, r.applied ? r.changes : NULL);
 	look_done(&second);
@@ -143,7 +179,7 @@ int command_audit(const struct options *options)
 		return EXIT_TROUBLE;
 	progress_step(&progress, "compiling", policy->source_count);
 	expected = ruleset_compile(policy, environment, (uint64_t)time(NULL));
-	look(&first, policy, environment, expected, &progress);
+	look(&first, policy, environment, expected, &progress, options->full);
 	if (options->heal && !options->dry_run && first.facts.drift && first.facts.drift->count) {
 		status = heal(options, &first, expected, &progress);
 	} else {
@@ -160,8 +196,13 @@ int command_checks(const struct options *options)
 {
 	struct report_style style = output_style(options);
 	size_t count;
+	size_t watch_count;
 	const struct check *checks = audit_checks(&count);
+	const struct check *watch_checks = audit_watch_checks(&watch_count);
+	_cleanup_free_ struct check *all = mem_zero(count + watch_count, sizeof(*all));
 
-	options->renderer->checks(&style, checks, count);
+	memcpy(all, checks, count * sizeof(*all));
+	memcpy(all + count, watch_checks, watch_count * sizeof(*all));
+	options->renderer->checks(&style, all, count + watch_count);
 	return finish_output(options, EXIT_CONFORMING);
 }

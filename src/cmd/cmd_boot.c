@@ -2,7 +2,8 @@
 
 /*
  * apply --boot: nothing stands between a server and the network yet, so that doing nothing is not the safe answer to a
- * policy that cannot be used. The policy, else the one that was in force last, else closed ports.
+ * policy that cannot be used. The policy, else the one that was in force last, else closed ports. A policy that was
+ * undone comes after the one that was in force last.
  */
 
 #include <errno.h>
@@ -21,6 +22,7 @@ struct boot {
 	struct options in_text; /* people and the journal read errors, whatever the format of the one result */
 	struct progress progress;
 	struct state state;
+	bool undone;		 /* the policy can be used, but was undone */
 	struct kept_policy kept; /* what was in force last; no text: there is none that can be trusted */
 };
 
@@ -55,15 +57,22 @@ static int put(struct boot *boot, const struct policy *policy, const struct envi
 	return put_in_force(&q);
 }
 
-static int put_file(struct boot *boot)
+/* `anyway`: also where it was undone. */
+static int put_file(struct boot *boot, bool anyway)
 {
 	const struct environment *environment;
 	struct policy *policy;
-	int status;
+	int status = PUT_NOT;
 
 	if (!load_policy(&boot->in_text, &policy, &environment))
 		return PUT_NOT;
-	status = put(boot, policy, environment, NULL, NULL, NULL);
+	boot->undone = undone_is(&boot->state, policy, environment);
+	if (!boot->undone || anyway)
+		status = put(boot, policy, environment, NULL, NULL,
+			boot->undone
+				? "the policy was undone, by a rollback or since nobody confirmed it; it is put in "
+				  "force, as there is no other"
+				: NULL);
 	policy_free(policy);
 	return status;
 }
@@ -87,11 +96,12 @@ static int put_kept(struct boot *boot)
 		environment = policy_environment(policy, boot->kept.environment, &err);
 	status = PUT_NOT;
 	if (environment) {
-		warning =
-			mem_format("%s cannot be used: the policy that was in force last %s, environment %s, from %s; "
-				   "mend the policy, and run `dflyguard apply`",
-				boot->options->policy, boot->options->dry_run ? "would be in force" : "is in force",
-				environment->name, boot->kept.file);
+		warning = mem_format("%s %s: the policy that was in force last %s, environment %s, from %s; "
+				     "%s `dflyguard apply`",
+			boot->options->policy,
+			boot->undone ? "was undone, by a rollback or since nobody confirmed it" : "cannot be used",
+			boot->options->dry_run ? "would be in force" : "is in force", environment->name,
+			boot->kept.file, boot->undone ? "if it is meant, run" : "mend the policy, and run");
 		status = put(boot, policy, environment, &boot->kept, NULL, warning);
 	} else {
 		tell(boot, &err, &diagnostics);
@@ -194,9 +204,11 @@ int command_boot(const struct options *options)
 	int status;
 
 	boot.in_text.renderer = &report_text;
-	status = put_file(&boot);
+	status = put_file(&boot, false);
 	if (status == PUT_NOT)
 		status = put_kept(&boot);
+	if (status == PUT_NOT && boot.undone)
+		status = put_file(&boot, true);
 	if (status == PUT_NOT)
 		status = put_nothing(&boot);
 	kept_done(&boot.kept);

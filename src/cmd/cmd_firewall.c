@@ -69,6 +69,15 @@ static void keep(const struct request *q, const struct kept_policy *kept)
 		warn_about(q->warnings, &err, "what waited for `dflyguard confirm` may still be undone");
 }
 
+/* What was undone is forgotten when somebody applies a policy; what is kept was not chosen anew. */
+static void forget_undone(const struct request *q)
+{
+	struct err err = {0};
+
+	if (!q->source && undone_forget(q->state, &err) < 0)
+		warn_about(q->warnings, &err, "watch and a reboot may still take it for one that was undone");
+}
+
 /* The time to confirm begins when it is in force. */
 static void begin_waiting(const struct request *q, struct kept_policy *pending, struct put_outcome *outcome)
 {
@@ -78,6 +87,9 @@ static void begin_waiting(const struct request *q, struct kept_policy *pending, 
 	pending->committed = true;
 	if (state_write_pending(q->state, pending, &err) < 0)
 		warn_about(q->warnings, &err, "it cannot be confirmed, and will be undone");
+	err = (struct err){0};
+	if (undone_add(q->state, pending, &err) < 0)
+		warn_about(q->warnings, &err, "if nobody confirms it, a reboot may bring it back");
 	outcome->confirm_until = (uint64_t)time(NULL) + q->confirm;
 	outcome->undo_removes = pending->undo_removes;
 }
@@ -129,6 +141,10 @@ static int put(const struct request *q, struct reconcile *r, uint64_t fingerprin
 	int code;
 
 	if (q->write && q->confirm) {
+		/* Nor could it be undone. */
+		code = refuse_owned_now(err);
+		if (code < 0)
+			return code;
 		kept = keepable(q, fingerprint, digest);
 		code = state_read(q->state, STATE_PENDING, false, &waiting, err);
 		if (code < 0 && code != -ENOENT)
@@ -144,9 +160,12 @@ static int put(const struct request *q, struct reconcile *r, uint64_t fingerprin
 		return code;
 	if (kept.token[0]) {
 		begin_waiting(q, &kept, outcome);
-	} else if (remembers && !is_kept(q, fingerprint, digest)) {
-		kept = keepable(q, fingerprint, digest);
-		keep(q, &kept);
+	} else if (remembers) {
+		if (!is_kept(q, fingerprint, digest)) {
+			kept = keepable(q, fingerprint, digest);
+			keep(q, &kept);
+		}
+		forget_undone(q);
 	}
 	remember_look(q, r, fingerprint);
 	return 0;
@@ -178,7 +197,7 @@ int put_in_force(const struct request *q)
 	}
 	fingerprint = ruleset_fingerprint(expected);
 	r.expected = expected;
-	r.known_generation = q->full ? 0 : state_looked(q->state, fingerprint);
+	r.known_generation = q->full ? 0 : state_looked(q->state, fingerprint, NULL);
 	status = put(q, &r, fingerprint, &outcome, &err);
 	progress_end(q->progress);
 	if (status < 0 && q->or_else && (r.before.ruleset || r.first.ruleset)) {
@@ -340,6 +359,7 @@ int command_status(const struct options *options)
 	struct nft *nft = NULL;
 	struct err err = {0};
 	struct err refused_err = {0};
+	struct owner owner;
 	int status;
 
 	if (nft_open(&nft, &err) < 0 || nft_read(nft, &snapshot, &err) < 0) {
@@ -347,6 +367,8 @@ int command_status(const struct options *options)
 		return fail(options, &err, NULL);
 	}
 	report.observed = snapshot.ruleset;
+	if (owned_by_another(snapshot.ruleset, 0, &owner))
+		report.owner = &owner;
 	report.why_not = ruleset_why_not_in_force(snapshot.ruleset);
 	report.in_force = !report.why_not;
 	report.sources = ruleset_source_count(snapshot.ruleset);

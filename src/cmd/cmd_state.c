@@ -39,6 +39,9 @@ int command_confirm(const struct options *options)
 				"policy");
 		if (state_remove_pending(&state, &err) < 0)
 			return fail(options, &err, NULL);
+		err = (struct err){0};
+		if (undone_forget(&state, &err) < 0)
+			warn_about(&warnings, &err, "watch and a reboot may still take it for one that was undone");
 	}
 	report.warnings = warnings.items;
 	report.warning_count = warnings.count;
@@ -62,6 +65,21 @@ static int find_earlier(const struct state *state, struct kept_policy *ret, stru
 	err_hint(err, waits ? "nothing was in force before: `dflyguard remove` takes the table away"
 			    : "the policy before the last apply is kept from the second apply on");
 	return r;
+}
+
+/* What is in force now is undone by that; what waits is remembered as such already. Before it is done, so that no watch
+ * brings it back: until then it is in force, and nobody's undoing. */
+static void remember_undone(const struct state *state, struct warnings *warnings)
+{
+	_cleanup_(kept_done) struct kept_policy waiting = {0};
+	_cleanup_(kept_done) struct kept_policy current = {0};
+	struct err err = {0};
+
+	if (state_read(state, STATE_PENDING, true, &waiting, NULL) == 0 ||
+		state_read(state, STATE_CURRENT, true, &current, NULL) < 0)
+		return;
+	if (undone_add(state, &current, &err) < 0)
+		warn_about(warnings, &err, "watch and a reboot may bring back what is in the policy's file");
 }
 
 int command_rollback(const struct options *options)
@@ -91,6 +109,8 @@ int command_rollback(const struct options *options)
 	if (policy_load_text(earlier.file, earlier.text, earlier.length, &policy, &diagnostics, &err) == 0)
 		q.environment = policy_environment(policy, earlier.environment, &err);
 	q.policy = policy;
+	if (q.environment && q.write)
+		remember_undone(&state, &warnings);
 	status = q.environment ? put_in_force(&q) : fail(options, &err, &diagnostics);
 	diagnostics_done(&diagnostics);
 	policy_free(policy);

@@ -54,15 +54,18 @@ static const struct command commands[] = {
 		"Puts the policy in force that was in force before the last apply, or before remove,\n"
 		"with its environment, as it was then: later changes of its files do not count. A\n"
 		"second rollback returns. Where a policy waits for `dflyguard confirm`, that one is\n"
-		"undone. The policy file is not touched: the next apply puts it in force again.\n",
+		"undone. The policy file is not touched: the next apply puts it in force again, and\n"
+		"until then neither watch --heal nor a reboot does.\n",
 		"dflyguard rollback --dry-run\ndflyguard rollback"},
-	{"audit", OPTION_DRY_RUN | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS, command_audit,
+	{"audit", OPTION_DRY_RUN | OPTION_FULL | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS, command_audit,
 		"drift and what other tables do, all checks; --heal puts it back",
 		"Compares the kernel's table with the policy, object by object, and looks at what other\n"
 		"tables do to the guarded ports. Each check passes, fails, or is unknown, which is\n"
 		"never a pass: without privileges the exit status is 2. With --heal it puts back what\n"
-		"differs, as apply does, and audits again; other tables are only read. What each\n"
-		"check means: `dflyguard checks`.\n",
+		"differs, as apply does, and audits again; other tables are only read. As plan, it\n"
+		"does not read its own table again where nothing was committed since the last look,\n"
+		"unless --full is given; other tables are read each time. What each check means:\n"
+		"`dflyguard checks`.\n",
 		"dflyguard audit\ndflyguard audit --fail-on critical --quiet\ndflyguard audit --heal --dry-run\n"
 		"dflyguard --format json audit --heal"},
 	{"watch", OPTION_HEAL | OPTION_WATCH | OPTION_METRICS, command_watch,
@@ -74,12 +77,24 @@ static const struct command commands[] = {
 		"differs; where somebody undoes that three times in a minute it stops, says so, and\n"
 		"begins again after ten quiet minutes. It follows the policy file: a good new one is\n"
 		"taken over, a bad one is reported, and the old one stays. SIGHUP reads the policy\n"
-		"again and looks at once.\n",
-		"dflyguard watch\ndflyguard watch --events --heal\n"
+		"again and looks at once.\n"
+		"\n"
+		"With --heal --own the table is watch's own: the kernel lets nobody else change or\n"
+		"delete it, `nft flush ruleset` passes it by, and apply, rollback and remove fail and\n"
+		"say who owns it. To change what is in force, edit the policy file, or stop watch.\n"
+		"However watch ends, kill -9 included, the table stays in force, and is everybody's\n"
+		"again; the next watch --own takes it over as it is. A table that had no owner yet\n"
+		"can only be owned by making it anew, in one transaction: the ports are guarded at\n"
+		"every moment, but counters, limits and the list of refused sources begin at zero,\n"
+		"once, and with ten thousands of addresses a new connection may wait for a second.\n"
+		"While a policy waits for `dflyguard confirm` it is not owned. Needs Linux 6.9; on an\n"
+		"older kernel watch says so, and goes on without.\n",
+		"dflyguard watch\ndflyguard watch --events --heal\ndflyguard watch --events --heal --own\n"
 		"dflyguard --format json watch --metrics /var/lib/prometheus/node-exporter/dflyguard.prom"},
-	{"checks", 0, command_checks, "list every check of audit: id, severity, meaning, remedy",
-		"Says of each check what it asks, what a failure means, and how to mend it. Needs\n"
-		"neither a policy nor privileges.\n",
+	{"checks", 0, command_checks, "list every check of audit and watch: id, severity, meaning, remedy",
+		"Says of each check what it asks, what a failure means, and how to mend it. Those that\n"
+		"only watch can answer, since it stays, are marked. Needs neither a policy nor\n"
+		"privileges.\n",
 		"dflyguard checks\ndflyguard --format json checks"},
 	{"status", 0, command_status, "what is in force: since when, counters, top refused sources",
 		"Says whether the firewall is in force, for which environment and since when, and\n"
@@ -146,7 +161,8 @@ enum {
 	OPTION_WATCH_PERIOD,
 	OPTION_WATCH_FULL,
 	OPTION_WATCH_EVENTS,
-	OPTION_WATCH_JOURNAL
+	OPTION_WATCH_JOURNAL,
+	OPTION_WATCH_OWN
 };
 
 static const struct {
@@ -191,6 +207,7 @@ static const struct {
 	{"events", OPTION_WATCH_EVENTS, NULL, OPTION_WATCH, "have the kernel tell of changes, and who made them"},
 	{"journal", OPTION_WATCH_JOURNAL, NULL, OPTION_WATCH,
 		"write to the journal, too (always where stderr is the journal)"},
+	{"own", OPTION_WATCH_OWN, NULL, OPTION_WATCH, "with --heal: let nobody else change the table while it runs"},
 	{"metrics", OPTION_METRICS_FILE, "FILE", OPTION_METRICS, "write metrics for Prometheus to this file"},
 	{"quiet", 'q', NULL, 0, "no text on success; the exit status tells"},
 	{"verbose", 'v', NULL, 0, "more detail, and how long each step took"},
@@ -527,6 +544,9 @@ static int take_option(int value, struct options *options, bool *help)
 		return -1;
 	case OPTION_WATCH_JOURNAL:
 		options->journal = true;
+		return -1;
+	case OPTION_WATCH_OWN:
+		options->own = true;
 		return -1;
 	case 'q':
 		options->quiet = true;

@@ -235,6 +235,8 @@ int pending_undo(const struct state *state, const struct kept_policy *pending, s
 
 	if (r == -ENOENT)
 		err_set(err, ENOENT, ERR_IO, "there is no '%s/current' to go back to", state->directory);
+	/* Once more: who applied it may have died before it was written. */
+	undone_add(state, pending, NULL);
 	if (r == 0)
 		r = undo_to(pending->undo_removes ? NULL : &current, err);
 	kept_done(&current);

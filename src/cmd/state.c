@@ -255,7 +255,7 @@ static int rename_file(int directory, const char *path, const char *from, const 
 /* The folder of a namespace that is gone, whose inode is ours now, holds nothing for us. */
 static int claim_folder(const struct state *state, int directory, struct err *err)
 {
-	static const char *const files[] = {"current", "previous", "pending", "looked"};
+	static const char *const files[] = {"current", "previous", "undone", "pending", "looked"};
 	_cleanup_free_ char *mine = mem_format("%s %" PRIu64 "\n", state->space.boot, state->space.cookie);
 	_cleanup_free_ char *found = NULL;
 	size_t length;
@@ -595,15 +595,47 @@ int state_write_pending(const struct state *state, const struct kept_policy *kep
 	return r == 0 ? rename_file(directory, state->run, "pending.new", "pending", err) : r;
 }
 
+/* 0 also where there is none. */
+static int remove_file(int directory, const char *path, const char *name, struct err *err)
+{
+	if (directory < 0)
+		return directory == -ENOENT ? 0 : directory;
+	if (unlinkat(directory, name, 0) < 0 && errno != ENOENT)
+		return err_set(err, errno, ERR_IO, "cannot delete '%s/%s': %s", path, name, strerror(errno));
+	return 0;
+}
+
 int state_remove_pending(const struct state *state, struct err *err)
 {
 	_cleanup_close_ int directory = open_run(state, err);
 
+	return remove_file(directory, state->run, "pending", err);
+}
+
+int state_read_undone(const struct state *state, char **ret, struct err *err)
+{
+	_cleanup_close_ int directory =
+		state->run_parent ? open_run(state, err) : open_directory(state->directory, false, err);
+	size_t length;
+
+	return directory < 0
+		       ? directory
+		       : read_file(directory, state->directory, "undone", UNDONE_MAX_TEXT, true, ret, &length, err);
+}
+
+int state_write_undone(const struct state *state, const char *text, struct err *err)
+{
+	_cleanup_close_ int directory = open_directory(state->directory, text, err);
+	int r;
+
+	if (!text)
+		return remove_file(directory, state->directory, "undone", err);
 	if (directory < 0)
-		return directory == -ENOENT ? 0 : directory;
-	if (unlinkat(directory, "pending", 0) < 0 && errno != ENOENT)
-		return err_set(err, errno, ERR_IO, "cannot delete '%s/pending': %s", state->run, strerror(errno));
-	return 0;
+		return directory;
+	r = write_file(directory, state->directory, "undone.new", text, "", 0, true, err);
+	if (r == 0)
+		r = rename_file(directory, state->directory, "undone.new", "undone", err);
+	return r == 0 ? sync_directory(directory, state->directory, err) : r;
 }
 
 /* --- what the last look proved --- */
@@ -633,7 +665,7 @@ static char *looked_tail(uint32_t generation, uint64_t when)
 	return mem_format("generation %" PRIu32 "\nat %" PRIu64 "\n", generation, when);
 }
 
-uint32_t state_looked(const struct state *state, uint64_t fingerprint)
+uint32_t state_looked(const struct state *state, uint64_t fingerprint, uint64_t *ret_when)
 {
 	_cleanup_close_ int directory = open_run(state, NULL);
 	_cleanup_free_ char *head = looked_head(state, fingerprint);
@@ -655,6 +687,8 @@ uint32_t state_looked(const struct state *state, uint64_t fingerprint)
 		return 0;
 	if (when > now || now - when > LOOKED_SECONDS * UINT64_C(1000000000))
 		return 0;
+	if (ret_when)
+		*ret_when = (uint64_t)time(NULL) - (now - when) / UINT64_C(1000000000);
 	return generation;
 }
 

@@ -12,6 +12,7 @@
  *
  *   STATE/current   the policy in force: a head of "# key value" lines, then policy_print()
  *   STATE/previous  the one before
+ *   STATE/undone    which policies were undone since somebody applied one: see undone.c
  *   RUN/pending     the policy that `apply --confirm` put in force for a time; `current` is what it is undone to
  *   RUN/looked      at which generation of the kernel's rulesets our table was as expected
  *   RUN/lock        held by whoever changes the table or any of these
@@ -100,12 +101,19 @@ int state_forget(const struct state *state, struct err *err);
 int state_write_pending(const struct state *state, const struct kept_policy *kept, struct err *err);
 int state_remove_pending(const struct state *state, struct err *err);
 
+/* STATE/undone as a text, with the same care: -ENOENT: there is none. NULL takes it away (0 also where there is none).
+ */
+#define UNDONE_MAX_TEXT 4096
+int state_read_undone(const struct state *state, char **ret, struct err *err);
+int state_write_undone(const struct state *state, const char *text, struct err *err);
+
 /*
  * RUN/looked. state_looked() returns the generation at which our table was found to be what has this fingerprint, or 0
  * where no record proves that for this namespace, this boot and the last LOOKED_SECONDS. What it returns is true as
- * long as the kernel still is at that generation, and not longer.
+ * long as the kernel still is at that generation, and not longer. *ret_when (may be NULL) is when that was: seconds
+ * since 1970, by the clock of now.
  */
 #define LOOKED_SECONDS 600
-uint32_t state_looked(const struct state *state, uint64_t fingerprint);
+uint32_t state_looked(const struct state *state, uint64_t fingerprint, uint64_t *ret_when);
 /* Remembers a full look that found no difference. Where that cannot be written the next look is a full one. */
 void state_remember_look(const struct state *state, uint64_t fingerprint, uint32_t generation);

@@ -158,10 +158,10 @@ static void tell_start(struct loop *loop)
 	char buffer[128];
 
 	watch_say(watch, EVENT_START,
-		"environment %s, %s: %s; asks every %" PRIu64 " s%s, compares every %" PRIu64 " s%s",
+		"environment %s, %s: %s; asks every %" PRIu64 " s%s, compares every %" PRIu64 " s%s%s",
 		watch->follow.environment->name, watch->follow.policy->path, verdict(watch, buffer, sizeof(buffer)),
 		options->period, options->events ? " and hears events" : "", options->full_every,
-		options->heal ? ", heals" : "");
+		options->heal ? ", heals" : "", watch->owned ? ", owns the table" : "");
 	notify(loop, "READY=1\n");
 }
 
@@ -226,10 +226,11 @@ static void follow(struct loop *loop, bool forced)
 		break;
 	case FOLLOW_ANOTHER:
 		fight_forgive(&watch->fight);
-		watch->undone = 0;
+		watch->undone = false;
 		watch_say(watch, EVENT_POLICY, "%s is another policy now%s", path,
-			watch->options->heal ? ", and is applied"
-					     : ": the differences are what `dflyguard apply` would do");
+			!watch->options->heal	  ? ": the differences are what `dflyguard apply` would do"
+			: watch_holds_back(watch) ? ", and is not applied"
+						  : ", and is applied");
 		break;
 	case FOLLOW_BAD:
 		break;
@@ -331,11 +332,12 @@ static bool obey_signals(struct loop *loop)
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		notify(loop, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\n",
 			(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
-		fight_forgive(&loop->watch.fight);
-		loop->watch.undone = 0;
 		free_pointer(&loop->watch.handshake);
 		loop->watch.handshake = NULL;
+		free_pointer(&loop->watch.cannot_own);
+		loop->watch.cannot_own = NULL;
 		follow(loop, true);
+		watch_forgive(&loop->watch);
 		look(loop);
 		notify(loop, "READY=1\n");
 	}
@@ -466,7 +468,16 @@ int command_watch(const struct options *options)
 {
 	struct loop loop = {.watch = {.options = options}, .timer = -1, .signals = -1};
 	struct watch *watch = &loop.watch;
-	int status = run(&loop);
+	int status;
+
+	if (options->own && !options->heal) {
+		struct err err = {0};
+
+		err_set(&err, EINVAL, ERR_USAGE, "watch takes --own only with --heal");
+		err_hint(&err, "whoever lets nobody else mend the table must do it himself");
+		return fail(options, &err, NULL);
+	}
+	status = run(&loop);
 
 	nft_ear_close(watch->ear);
 	nft_close(watch->nft);
@@ -477,6 +488,8 @@ int command_watch(const struct options *options)
 	free(watch->drift);
 	free(watch->trouble);
 	free(watch->handshake);
+	free(watch->not_owned);
+	free(watch->cannot_own);
 	free(watch->metrics_trouble);
 	free(loop.status);
 	if (loop.timer >= 0)

@@ -92,7 +92,7 @@ static void print_summary(const struct report_style *style, const struct report_
 		fputs(" --heal would do: ", stream);
 		print_totals(style, report->drift);
 		fprintf(stream, ". %sNothing was changed.%s", paint(style, YELLOW), paint(style, RESET));
-	} else if (report->dry_run && report->drift) {
+	} else if (report->dry_run && (report->drift || report->unchanged)) {
 		fputs(" --heal would do nothing.", stream);
 	}
 	fputc('\n', stream);
@@ -155,9 +155,9 @@ void text_checks(const struct report_style *style, const struct check *checks, s
 		_cleanup_free_ char *remedy = mem_format("to mend it: %s", checks[i].remedy);
 		bool critical = checks[i].severity == SEVERITY_CRITICAL;
 
-		fprintf(style->stream, "%s%s%s%s  %s%s%s  %s\n", i ? "\n" : "", paint(style, BOLD), checks[i].id,
+		fprintf(style->stream, "%s%s%s%s  %s%s%s  %s%s\n", i ? "\n" : "", paint(style, BOLD), checks[i].id,
 			paint(style, RESET), paint(style, critical ? RED : YELLOW), severity_name(checks[i].severity),
-			paint(style, RESET), checks[i].title);
+			paint(style, RESET), checks[i].title, check_is_watch_only(&checks[i]) ? " (watch only)" : "");
 		print_prose(style->stream, 4, checks[i].meaning);
 		print_prose(style->stream, 4, remedy);
 	}

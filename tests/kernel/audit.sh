@@ -124,12 +124,17 @@ t "without privileges nothing is known, and nothing passes" unprivileged
 checks() {
 	expect_exit 0 "$dflyguard" checks
 	local id
-	"$dflyguard" --format json checks | sed -n 's/^ *"id": "\(.*\)",/\1/p' >"$work/ids"
+	"$dflyguard" --format json checks | awk -F'"' '$2 == "id" { id = $4 } $2 == "watch_only" { print id, $3 }' >"$work/all"
+	sed -n 's/ : false,$//p' "$work/all" >"$work/ids"
 	[ "$(wc -l <"$work/ids")" -ge 8 ] || wrong "there are fewer than eight checks"
 	guard --format json audit | sed -n 's/^ *"id": "\(.*\)",/\1/p' | sort -u >"$work/audited"
 	expect_same "ids" <(sort "$work/ids") "$work/audited"
+	expect_equal "checks of watch alone" "policy.bad watch.fight watch.handshake " \
+		"$(sed -n 's/ : true,$//p' "$work/all" | tr '\n' ' ')"
+	expect_text "$out" '^watch.fight  critical  .* \(watch only\)$'
+	expect_no_text "$out" '^firewall.*watch only'
 	while read -r id; do expect_text "$out" "^$id  (info|warning|critical)  [a-z]"; done <"$work/ids"
 	expect_text "$out" '^    to mend it: '
 }
-t "checks lists every check, and audit runs each" checks
+t "checks lists every check, and audit runs each that is not of watch alone" checks
 finish

@@ -37,6 +37,96 @@ cheap() {
 }
 t "a look that finds nothing new asks for the generation only" cheap
 
+# An audit reads other tables each time, but ours only where a transaction was since; and says when it was read.
+asked_of_ours() { # asked_of_ours COMMAND...: chains, rules and elements
+	strace -qq -s 65536 -e trace=sendto,sendmsg -o "$work/trace" "$@" >"$work/traced" 2>&1
+	# The name of our table, as strace writes what it does not know.
+	grep -E 'NFT_MSG_GET(SETELEM|RULE|SET|OBJ|CHAIN)' "$work/trace" | grep -cF '\x64\x66\x6c\x79\x67\x75\x61\x72\x64\x00'
+}
+expect_audit() { # expect_audit cheap|full STATUS OPTION...
+	local how=$1 wanted=$2 asked status=0
+	shift 2
+	asked=$(asked_of_ours "$dflyguard" --policy "$policy_file" audit "$@")
+	expect_exit "$wanted" guard --format json audit "$@"
+	if [ "$how" = cheap ]; then
+		[ "$asked" = 0 ] || wrong "audit $*: our table was read: $asked requests"
+		expect_text "$out" '"conforming": true' '"unchanged_since": "20[0-9T:-]*Z"' \
+			'"message": "in force: nothing changed since the look at 20.* UTC"' '"drift": \[\]'
+	else
+		[ "$asked" -gt 2 ] || wrong "audit $*: our table was not read"
+	fi
+}
+audits() {
+	[ -e "$looked" ] || { skip "this kernel tells no cookie of a network namespace"; return; }
+	apply
+	expect_audit cheap 0
+	expect_text "$work/traced" '^  pass .* firewall.drift .*nothing changed since the look at 20[0-9-]* [0-9:]* UTC' '^8 passed'
+	expect_audit cheap 0 --heal
+	expect_audit cheap 0 --heal --dry-run
+	expect_text "$work/traced" '--heal would do nothing'
+	# It is when the record was written, and not now.
+	sed -i "s/^at .*/at $(($(sed -n 's/^at //p' "$looked") - 100000000000))/" "$looked"
+	expect_exit 0 guard --format json audit
+	local since
+	since=$(sed -n 's/.*"unchanged_since": "\(.*\)",/\1/p' "$out")
+	since=$(($(date +%s) - $(date -d "$since" +%s)))
+	[ "$since" -ge 100 ] && [ "$since" -lt 130 ] || wrong "unchanged since $since s, and not 100"
+	expect_exit 0 guard audit --metrics "$work/metrics.prom"
+	expect_text "$work/metrics.prom" '^dflyguard_conforming 1$' '^dflyguard_drift\{kind="add"\} 0$' \
+		'^dflyguard_refused_packets_total\{reason="source"\} 0$'
+	since=$(sed -n 's/^dflyguard_last_full_look_timestamp_seconds //p' "$work/metrics.prom")
+	since=$(($(date +%s) - since))
+	[ "$since" -ge 100 ] && [ "$since" -lt 130 ] || wrong "last full look $since s ago, and not 100"
+	# Asked for; then it remembers.
+	expect_exit 0 guard --format json audit --full
+	expect_text "$out" '"unchanged_since": null'
+	expect_audit full 0 --full
+	rm "$looked"
+	expect_exit 0 guard --format json audit
+	expect_text "$out" '"unchanged_since": null'
+	expect_audit cheap 0
+	# What others have is read though nothing was committed since; packets may fill what their rules ask.
+	nft -f - <<-'END'
+		table inet mine {
+			set gone { type ipv4_addr; flags dynamic; }
+			chain fill { type filter hook output priority 0; udp dport 9 add @gone { ip daddr }; }
+			chain in { type filter hook input priority 0; ip saddr @gone tcp dport 6380 drop; }
+		}
+	END
+	expect_exit 0 guard --quiet audit --full
+	expect_audit cheap 0
+	local before last
+	before=$(generation)
+	ip link set lo up
+	for last in {0..255}; do
+		ip addr add 10.20.0.$last/32 dev lo
+		echo x >/dev/udp/10.20.0.$last/9
+	done 2>/dev/null
+	expect_equal "the generation" "$before" "$(generation)"
+	expect_audit cheap 1
+	expect_text "$out" '"message": "drops what the policy allows: from 10.20.0.[0-9]* to port 6380"'
+	nft 'add chain inet mine pre { type nat hook prerouting priority -100; }; add rule inet mine pre tcp dport 7000 redirect to :6380'
+	expect_audit full 1
+	expect_text "$out" '"id": "firewall.foreign_nat"'
+	expect_audit cheap 1
+	expect_text "$out" '"message": "translates port 7000 to port 6380'
+	nft delete table inet mine
+	# Ours: each change is seen, and what follows is cheap again.
+	expect_audit full 0 --full
+	nft insert rule inet dflyguard judge accept
+	expect_audit full 1
+	expect_text "$out" '"conforming": false' '"unchanged_since": null'
+	expect_audit full 1
+	expect_exit 0 guard --format json audit --heal
+	expect_text "$out" '"conforming": true' '"unchanged_since": null' '"object": "chain judge rule 1"'
+	expect_audit cheap 0
+	# Another policy is not what was looked at.
+	environment 'tls = required clients = {"10.22.0.0/24"}'
+	expect_audit full 1
+	environment 'tls = required clients = {"10.20.0.0/24"}'
+}
+t "an audit that finds nothing new does not read our table, and says since when" audits
+
 others() { # whatever anybody does with nf_tables
 	local change
 	for change in 'add table inet foreign' 'add chain inet foreign c' 'add rule inet foreign c accept' \

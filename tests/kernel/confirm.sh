@@ -327,6 +327,77 @@ manager() {
 }
 t "systemd is asked to undo it, where it runs" manager
 
+boots() { # what nobody confirmed, or what was rolled back, is not what a boot brings, though it is in the policy file
+	reset
+	source_is 10.1.0.1
+	apply
+	source_is 10.1.0.2
+	expect_exit 0 guard apply --confirm 1
+	wait_until 10 in_force 10.1.0.1 || wrong "it was not undone"
+	expect_exit 0 guard apply --boot
+	expect_text "$errors" "warning: $policy_file was undone, .* in force last is in force, .* from $current"
+	expect_in_force 10.1.0.1
+	# While it waits, with a reboot: what is in /run is gone, and so is the table.
+	expect_exit 0 guard apply --confirm 1000
+	rm -r "$RUNTIME_DIRECTORY"
+	nft flush ruleset
+	expect_exit 0 guard apply --boot
+	expect_in_force 10.1.0.1
+	remembered "$current" 10.1.0.1
+	# The same under another name for the same sources, and a second boot.
+	source_is 10.1.0.2/32
+	expect_exit 0 guard apply --boot
+	expect_in_force 10.1.0.1
+	# Another file.
+	source_is 10.1.0.3
+	expect_exit 0 guard apply --boot
+	expect_no_text "$errors" warning
+	expect_in_force 10.1.0.3
+	# Applied: it is what a boot brings. Rolled back: it is not.
+	source_is 10.1.0.2
+	apply
+	expect_exit 0 guard apply --boot
+	expect_in_force 10.1.0.2
+	expect_exit 0 guard rollback
+	expect_exit 0 guard apply --boot
+	expect_in_force 10.1.0.3
+	expect_exit 0 guard rollback
+	expect_exit 0 guard apply --boot
+	expect_no_text "$errors" warning
+	expect_in_force 10.1.0.2
+	# One was undone, and then the one before it was rolled back: both stay so.
+	source_is 10.1.0.5
+	expect_exit 0 guard apply --confirm 1
+	wait_until 10 in_force 10.1.0.2 || wrong "it was not undone"
+	expect_exit 0 guard rollback
+	expect_exit 0 guard apply --boot
+	expect_in_force 10.1.0.3
+	source_is 10.1.0.2
+	expect_exit 0 guard apply --boot
+	expect_in_force 10.1.0.3
+	# Confirmed is as applied.
+	source_is 10.1.0.4
+	expect_exit 0 guard apply --confirm 1000
+	expect_exit 0 guard confirm
+	expect_exit 0 guard apply --boot
+	expect_no_text "$errors" warning
+	expect_in_force 10.1.0.4
+	# A record that others could have written is none.
+	expect_exit 0 guard rollback
+	expect_equal "mode" 600 "$(stat -c %a "$STATE_DIRECTORY/undone")"
+	chmod g+w "$STATE_DIRECTORY/undone"
+	expect_exit 0 guard apply --boot
+	expect_in_force 10.1.0.4
+	# Nothing was in force before: rather this one than none.
+	reset
+	expect_exit 0 guard apply --confirm 1
+	wait_until 10 in_force '' || wrong "it was not undone"
+	expect_exit 0 guard apply --boot
+	expect_text "$errors" 'was undone, .* there is no other'
+	expect_in_force 10.1.0.4
+}
+t "a boot brings what was in force, not what was undone" boots
+
 unwritable() { # the guard goes first
 	reset
 	source_is 10.1.0.1

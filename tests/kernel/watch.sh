@@ -243,7 +243,7 @@ confirms() {
 	expect_exit 0 "$dflyguard" --policy "$work/trial.conf" apply --confirm 3
 	told 3 'waits for'
 	cp "$work/trial.conf" "$policy_file"
-	told 8 'policy +.*policy.conf was undone, since nobody confirmed it: it is not put in force'
+	told 8 'policy +.*policy.conf was undone, .*: it is not put in force'
 	expect_no_text <(nft list set inet dflyguard clients_v4) '10.33.0.0/24'
 	kill -HUP "$watcher"
 	wait_until 3 guard plan || wrong "after SIGHUP it is not in force"
@@ -254,6 +254,66 @@ confirms() {
 	mended
 }
 t "what waits to be confirmed is let alone, and what was undone stays so" confirms
+
+# The policy file itself is tried, and watch begins, or begins anew, after that was undone.
+in_force() { nft list set inet dflyguard clients_v4 | grep -qF "$1"; }
+held="policy +.*policy.conf was undone, .*: it is not put in force"
+restarts() {
+	local trial='tls = required clients = {"10.20.0.0/24", "10.34.0.0/24"}'
+	mended
+	environment "$trial"
+	expect_exit 0 guard apply --confirm 1
+	in_force 10.34.0.0/24 || wrong "the trial is not in force"
+	wait_until 10 eval '! in_force 10.34.0.0/24' || wrong "the trial was not undone"
+	for _ in 1 2; do
+		begin --heal
+		told 3 "$held"
+		# A look later, too.
+		nft insert rule inet dflyguard judge accept
+		told 4 'drift +chain judge rule 1'
+		end
+		! in_force 10.34.0.0/24 || wrong "what was undone was put in force"
+		nft delete rule inet dflyguard judge handle "$(nft -a list chain inet dflyguard judge | sed -n 's/^\t\taccept # handle //p')"
+	done
+	# Somebody applies: from then on it is healed.
+	begin --heal
+	expect_exit 0 guard apply
+	nft insert rule inet dflyguard judge accept
+	told 4 'healed '
+	expect_exit 0 guard plan
+	# A rollback undoes it as well, while watch runs and when it begins anew.
+	expect_exit 0 guard rollback
+	told 4 "$held"
+	end
+	! in_force 10.34.0.0/24 || wrong "what was rolled back was put in force"
+	begin --heal
+	told 3 "$held"
+	! in_force 10.34.0.0/24 || wrong "what was rolled back was put in force"
+	# SIGHUP means: do it; also for the next one.
+	kill -HUP "$watcher"
+	wait_until 3 in_force 10.34.0.0/24 || wrong "after SIGHUP it is not in force"
+	end
+	expect_exit 0 guard rollback
+	begin --heal
+	told 3 "$held"
+	# Another policy is applied, and what was before it is forgotten.
+	environment 'tls = required clients = {"10.20.0.0/24", "10.35.0.0/24"}'
+	told 4 'is another policy now, and is applied'
+	wait_until 4 in_force 10.35.0.0/24 || wrong "another policy is not in force"
+	environment "$trial"
+	wait_until 6 in_force 10.34.0.0/24 || wrong "what was undone before another policy is not applied"
+	end
+	# What was in force before the trial is healed after it.
+	expect_exit 0 guard apply --confirm 1
+	wait_until 10 test ! -e "$RUNTIME_DIRECTORY/pending" || wrong "the trial was not undone"
+	begin --heal
+	nft insert rule inet dflyguard judge accept
+	told 4 'healed '
+	expect_no_text "$events" 'was undone'
+	end
+	mended
+}
+t "what was undone or rolled back stays so when watch begins anew" restarts
 
 lost_events() {
 	begin --events --period 3600

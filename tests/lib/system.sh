@@ -68,6 +68,9 @@ system_boot() { # system_boot BASE: in the new namespaces, as the process number
 	# The upper layer of an overlay must not be on an overlay itself.
 	cp -a "$base/changes/." "$base/private/upper"
 	mount -t overlay -o "lowerdir=/,upperdir=$base/private/upper,workdir=$base/private/work" overlay "$tree"
+	# What is in force on the host was never in force here.
+	rm -rf "$tree/var/lib/dflyguard"
+	[ ! -d "$base/changes/var/lib/dflyguard" ] || cp -a "$base/changes/var/lib/dflyguard" "$tree/var/lib"
 	mkdir "$tree/result"
 	mount --bind "$base/result" "$tree/result"
 	mount -t proc proc "$tree/proc"

@@ -352,6 +352,44 @@ static void show_status_waiting(const struct renderer *renderer, const struct re
 		mutate_nothing);
 }
 
+static void show_owned(const struct renderer *renderer, const struct report_style *style)
+{
+	const struct owner owner = {.port = 4711, .process = 4711, .program = "dflyguard", .ours = true};
+
+	show_status(renderer, style,
+		(struct report_status){
+			.in_force = true, .conforming = CONFORMING_YES, .policy_path = "p.conf", .owner = &owner},
+		mutate_owned);
+}
+
+/* Whoever he is, his name is text of a stranger. */
+static void show_owned_weird(const struct renderer *renderer, const struct report_style *style)
+{
+	const struct owner owner = {.port = 4711, .process = 4712, .program = "a\033[31m\377\"b\\"};
+
+	show_status(renderer, style,
+		(struct report_status){
+			.in_force = true, .conforming = CONFORMING_YES, .policy_path = "p.conf", .owner = &owner},
+		mutate_owned_only);
+}
+
+static void show_owned_unknown(const struct renderer *renderer, const struct report_style *style)
+{
+	const struct owner owner = {.port = 4294961152, .why = "no process that can be seen from here has the socket"};
+
+	show_status(renderer, style,
+		(struct report_status){
+			.in_force = true, .conforming = CONFORMING_YES, .policy_path = "p.conf", .owner = &owner},
+		mutate_owned);
+}
+
+static void show_left(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){.in_force = true, .conforming = CONFORMING_YES, .policy_path = "p.conf"},
+		mutate_left);
+}
+
 static void show_differing(const struct renderer *renderer, const struct report_style *style)
 {
 	show_status(renderer, style,
@@ -873,6 +911,11 @@ static void show_audit_of(const struct renderer *renderer, const struct report_s
 		facts.drift = healed ? nothing : changes;
 		facts.foreign = foreign;
 	}
+	if (how.unchanged) {
+		facts.unchanged = true;
+		facts.unchanged_since = how.unchanged_since;
+		facts.drift = NULL;
+	}
 	audit_run(&facts, &findings);
 	how.environment = expected.environment->name;
 	how.policy = expected.policy;
@@ -926,12 +969,24 @@ static void show_audit_weird(const struct renderer *renderer, const struct repor
 	show_audit_of(renderer, style, mutate_weird, WEIRD, (struct report_audit){0}, false);
 }
 
+static void show_audit_unchanged(const struct renderer *renderer, const struct report_style *style)
+{
+	show_audit_of(renderer, style, mutate_nothing, NULL,
+		(struct report_audit){.unchanged = true, .unchanged_since = GOLDEN_SINCE}, false);
+}
+
 static void show_checks(const struct renderer *renderer, const struct report_style *style)
 {
+	struct check all[64];
 	size_t count;
+	size_t watch_count;
 	const struct check *checks = audit_checks(&count);
+	const struct check *watch_checks = audit_watch_checks(&watch_count);
 
-	renderer->checks(style, checks, count);
+	assert_true(count + watch_count <= ARRAY_SIZE(all));
+	memcpy(all, checks, count * sizeof(*all));
+	memcpy(all + count, watch_checks, watch_count * sizeof(*all));
+	renderer->checks(style, all, count + watch_count);
 }
 
 /* --- errors --- */
@@ -1013,6 +1068,13 @@ static void show_healed(const struct renderer *renderer, const struct report_sty
 {
 	show_event(renderer, style,
 		(struct report_event){.event = EVENT_HEALED, .environment = "production", .message = "2 put back"});
+}
+
+static void show_owns(const struct renderer *renderer, const struct report_style *style)
+{
+	show_event(renderer, style,
+		(struct report_event){
+			.event = EVENT_OWNED, .environment = "production", .message = "it was made anew"});
 }
 
 static void show_trouble(const struct renderer *renderer, const struct report_style *style)
@@ -1120,6 +1182,12 @@ static const struct report_case cases[] = {
 	{"confirmed-quiet", "confirm", false, true, show_confirmed, "confirmed=true"},
 	{"confirmed-nothing", "confirm", false, false, show_nothing_to_confirm, "confirmed=false environment=null"},
 	{"status-waiting", "status", false, false, show_status_waiting, "confirm_until=\"2026-01-02T03:05:05Z\""},
+	{"status-owned", "status", false, false, show_owned,
+		"persists=true owner.pid=4711 owner.program=\"dflyguard\""},
+	{"status-owned-weird", "status", false, false, show_owned_weird, "persists=false owner.pid=4712"},
+	{"status-owned-unknown", "status", false, false, show_owned_unknown,
+		"persists=true owner.pid=null owner.port=4294961152"},
+	{"status-left", "status", false, false, show_left, "persists=true owner=null"},
 	{"status-in-force", "status", false, false, show_in_force,
 		"in_force=true why_not=null conforming=true counters.refused_source.packets=1234567 "
 		"counters.refused_source.bytes=98765432 sources=8 since=\"2026-01-02T03:04:05Z\""},
@@ -1207,6 +1275,7 @@ static const struct report_case cases[] = {
 		"event=\"start\" message=\"watches\" time=\"2026-01-02T03:04:05.678Z\" process=null id=null"},
 	{"watch-quiet", "watch", false, true, show_start, EVENT_KEYS},
 	{"watch-healed", "watch", true, true, show_healed, EVENT_KEYS "event=\"healed\""},
+	{"watch-owned", "watch", false, false, show_owns, EVENT_KEYS "event=\"owned\""},
 	{"watch-trouble", "watch", false, false, show_trouble, EVENT_KEYS "event=\"trouble\""},
 	{"watch-add", "watch", false, false, show_drift_add,
 		EVENT_KEYS
@@ -1233,12 +1302,14 @@ static const struct report_case cases[] = {
 	{"audit-dry-run", "audit", false, false, show_audit_dry_run,
 		"conforming=false dry_run=true healed=[] drift.0.kind"},
 	{"audit-dry-run-nothing", "audit", false, false, show_audit_dry_run_nothing, "conforming=true dry_run=true"},
+	{"audit-unchanged", "audit", false, false, show_audit_unchanged,
+		"conforming=true unchanged_since=\"2026-01-02T03:04:05Z\""},
 	{"audit-weird", "audit", false, false, show_audit_weird, "conforming=false"},
 	{"audit-quiet", "audit", false, true, show_audit_findings, "conforming=false"},
 	{"checks", "checks", false, false, show_checks,
 		"environment=null checks.0.id=\"firewall.in_force\" checks.0.area=\"firewall\" checks.0.severity "
 		"checks.0.title checks.0.meaning checks.0.remedy"},
-	{"checks-quiet", "checks", false, true, show_checks, "checks.7.id"},
+	{"checks-quiet", "checks", false, true, show_checks, "checks.10.id"},
 	{"error-plain", "plan", false, false, show_error_plain,
 		"environment=\"production\" error.message error.file=null error.line=null error.hint"},
 	{"error-place", "apply", false, false, show_error_place,

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cmd/cmd.h"
 #include "cmd/state.h"
 #include "testing.h"
 
@@ -403,6 +404,98 @@ static void replace(char *text, const char *what, char with)
 	*at = with;
 }
 
+static bool is_undone(const struct state *state, unsigned int n, const char *environment)
+{
+	/* In other words than policy_number() has. */
+	_cleanup_free_ char *text = mem_format("environment f { tls = off clients = {} }\nenvironment e { tls = off "
+					       "clients = {\"10.%u.0.0/17\", \"10.%u.128.0/17\"} }",
+		n, n);
+	struct compiled compiled = compile_text("q.conf", text, environment);
+	bool undone = undone_is(state, compiled.policy, compiled.environment);
+
+	compiled_done(&compiled);
+	return undone;
+}
+
+static void undo_number(const struct state *state, unsigned int n)
+{
+	struct kept_policy kept = policy_number(n);
+	struct err err = {0};
+
+	if (undone_add(state, &kept, &err) < 0)
+		fail_msg("%s", err.message);
+	kept_done(&kept);
+}
+
+static void test_undone(void **state_)
+{
+	struct state state = begin();
+	_cleanup_free_ char *path = mem_format("%s/undone", state.directory);
+	_cleanup_free_ char *good = NULL;
+	struct stat status;
+
+	(void)state_;
+	assert_false(is_undone(&state, 1, "e"));
+	assert_int_equal(undone_forget(&state, NULL), 0);
+	undo_number(&state, 1);
+	assert_true(is_undone(&state, 1, "e"));
+	assert_false(is_undone(&state, 1, "f"));
+	assert_false(is_undone(&state, 2, "e"));
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0600);
+	/* Each of several, once; in force again it is none. */
+	undo_number(&state, 2);
+	undo_number(&state, 1);
+	good = testing_read(path, NULL);
+	assert_int_equal(strlen(good), 2 * strlen("0123456789abcdef 0123456789abcdef e\n"));
+	assert_true(is_undone(&state, 1, "e") && is_undone(&state, 2, "e"));
+	keep_number(&state, 1);
+	assert_false(is_undone(&state, 1, "e"));
+	assert_true(is_undone(&state, 2, "e"));
+	keep_number(&state, 3);
+	assert_true(is_undone(&state, 1, "e"));
+	assert_int_equal(undone_forget(&state, NULL), 0);
+	assert_false(is_undone(&state, 1, "e") || is_undone(&state, 2, "e"));
+	/* Not without end: the oldest go. */
+	for (unsigned int n = 10; n < 60; n++)
+		undo_number(&state, n);
+	assert_true(is_undone(&state, 59, "e") && is_undone(&state, 44, "e"));
+	assert_false(is_undone(&state, 43, "e") || is_undone(&state, 10, "e"));
+	/* What proves nothing. */
+	static const char *const bad[] = {"", "\n\n\n", "0123456789abcdef", "e e e\n", "\n e\n"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		write_text(path, bad[i]);
+		assert_false(is_undone(&state, 1, "e"));
+		undo_number(&state, 1);
+		assert_true(is_undone(&state, 1, "e"));
+	}
+	for (size_t length = 0; length < strlen(good); length++) {
+		_cleanup_free_ char *cut = mem_stringn(good, length);
+
+		write_text(path, cut);
+		/* The line of 1 is the first one; without its newline it is whole. */
+		assert_int_equal(is_undone(&state, 1, "e"), length >= strlen(good) / 2 - 1);
+	}
+	_cleanup_free_ char *large = mem_format("%s%5000s\n", good, "");
+
+	write_text(path, large);
+	assert_false(is_undone(&state, 1, "e"));
+	write_text(path, good);
+	assert_true(is_undone(&state, 1, "e"));
+	chmod(path, 0620);
+	assert_false(is_undone(&state, 1, "e"));
+	undo_number(&state, 2);
+	assert_true(is_undone(&state, 2, "e"));
+	assert_false(is_undone(&state, 1, "e"));
+	unlink(path);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_false(is_undone(&state, 1, "e"));
+	undo_number(&state, 1);
+	assert_true(is_undone(&state, 1, "e"));
+	state_done(&state);
+}
+
 static void test_looked(void **state_)
 {
 	static const struct {
@@ -421,30 +514,30 @@ static void test_looked(void **state_)
 		print_message("no SO_NETNS_COOKIE: nothing is ever remembered\n");
 		return;
 	}
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	state_remember_look(&state, 7, 0);
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	state_remember_look(&state, 7, 4000000000u);
-	assert_int_equal(state_looked(&state, 7), 4000000000u);
-	assert_int_equal(state_looked(&state, 8), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 4000000000u);
+	assert_int_equal(state_looked(&state, 8, NULL), 0);
 	good = testing_read(path, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(forged); i++) {
 		_cleanup_free_ char *text = mem_string(good);
 
 		replace(text, forged[i].behind, forged[i].with);
 		write_text(path, text);
-		assert_int_equal(state_looked(&state, 7), 0);
+		assert_int_equal(state_looked(&state, 7, NULL), 0);
 	}
 	for (size_t length = 0; length < strlen(good); length++) {
 		_cleanup_free_ char *text = mem_stringn(good, length);
 
 		write_text(path, text);
-		assert_int_equal(state_looked(&state, 7), 0);
+		assert_int_equal(state_looked(&state, 7, NULL), 0);
 	}
 	_cleanup_free_ char *longer = mem_format("%s\n", good);
 
 	write_text(path, longer);
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	/* Times: now, at the limit, too old, and not yet. */
 	static const struct {
 		int64_t age; /* seconds */
@@ -461,28 +554,28 @@ static void test_looked(void **state_)
 			continue;
 		text = mem_format("%sat %lld\n", head, (long long)when);
 		write_text(path, text);
-		assert_int_equal(state_looked(&state, 7) != 0, times[i].trusted);
+		assert_int_equal(state_looked(&state, 7, NULL) != 0, times[i].trusted);
 	}
 	/* Others could have written it. */
 	write_text(path, good);
-	assert_true(state_looked(&state, 7) != 0);
+	assert_true(state_looked(&state, 7, NULL) != 0);
 	chmod(path, 0622);
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	chmod(path, 0600);
 	chmod(state.run, 0777);
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	chmod(state.run, 0700);
 	if (geteuid() == 0) {
 		assert_int_equal(chown(path, 1, 1), 0);
-		assert_int_equal(state_looked(&state, 7), 0);
+		assert_int_equal(state_looked(&state, 7, NULL), 0);
 		assert_int_equal(chown(path, 0, 0), 0);
 	}
-	assert_true(state_looked(&state, 7) != 0);
+	assert_true(state_looked(&state, 7, NULL) != 0);
 	/* Another namespace that got the same inode, another boot, a kernel without cookies. */
 	state.space.cookie++;
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	state.space.cookie = 0;
-	assert_int_equal(state_looked(&state, 7), 0);
+	assert_int_equal(state_looked(&state, 7, NULL), 0);
 	unlink(path);
 	state_remember_look(&state, 7, 1);
 	assert_int_equal(access(path, F_OK), -1);
@@ -583,6 +676,7 @@ int main(void)
 		cmocka_unit_test(test_untrusted),
 		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_pending),
+		cmocka_unit_test(test_undone),
 		cmocka_unit_test(test_looked),
 		cmocka_unit_test(test_namespaces),
 		cmocka_unit_test(test_lock),
