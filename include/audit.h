@@ -9,6 +9,7 @@
 #include "flags.h"
 #include "foreign.h"
 #include "listeners.h"
+#include "owner.h"
 #include "policy.h"
 #include "ruleset.h"
 #include "server.h"
@@ -65,6 +66,7 @@ struct audit_facts {
 	const char *server_unknown;	   /* and why */
 	uint64_t now;			   /* seconds since 1970: until when waivers hold */
 	bool all_environments;		   /* the policy's environments are to be compared */
+	const struct owner *owner;	   /* of our table, where `foreign` says that it has one; NULL: not asked */
 };
 
 struct check;
@@ -126,6 +128,10 @@ struct watch_facts {
 	const char *rival;	       /* who that is; NULL: nobody knows */
 	bool handshake;		       /* silent connections are to be ended */
 	const char *handshake_unknown; /* and why they cannot be; NULL: they can */
+	bool own;		       /* the table is to be owned */
+	const char *own_unknown;       /* and why it never can be, by this kernel; NULL: it can */
+	const char *own_failed;	       /* and why it is not now; NULL: it is */
+	bool own_waits;		       /* ... which is as it should be */
 };
 
 /* The checks of watch, beside those of audit_check(); NULL behind the last one. Static. */

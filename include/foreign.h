@@ -82,10 +82,11 @@ struct foreign {
 	size_t table_count;
 	/* Not NULL: what there is was more than the limits allow to look at, so facts may be missing. */
 	char *incomplete;
-	/* Tables with an owner (a process that nobody else may change them against) that name a guarded port, and ours
-	 * if it has one: "inet firewalld (firewalld)". NULL: none. */
+	/* Tables with an owner (a process that nobody else may change them against) that name a guarded port: "inet
+	 * firewalld (firewalld)". NULL: none. And our own table's, as in struct ruleset. */
 	char *owners;
-	bool ours_is_owned;
+	uint32_t ours_flags;
+	uint32_t ours_owner;
 	char *managers; /* "ip filter (docker, ufw), inet firewalld (firewalld)"; NULL: none is known by name */
 	/* Tables of the old iptables, which nf_tables does not know of. */
 	enum legacy legacy;

@@ -36,6 +36,12 @@ void nft_set_progress(struct nft *nft, nft_progress *progress, void *data);
 /* Waits less than a second, by the transport's time: a test's transport only pretends. */
 void nft_pause(struct nft *nft, long nanoseconds);
 
+/* The port id of its socket, by which the kernel knows the owner of a table; it stays until nft_close(). */
+uint32_t nft_port(const struct nft *nft);
+/* Whether the kernel knows tables that are owned, and stay when their owner ends (6.9 and later): it is asked by a
+ * transaction that it only checks. 0; -EOPNOTSUPP where it does not; or another negative errno value with `err`. */
+int nft_can_own(struct nft *nft, struct err *err);
+
 /* The generation now: one short answer whatever the size of the ruleset (about 40 microseconds). It moves with every
  * transaction of anybody in the namespace. 0, or a negative errno value with `err`. */
 int nft_generation(struct nft *nft, uint32_t *ret, struct err *err);
@@ -93,8 +99,7 @@ typedef struct srcloc nft_place(void *data, uint32_t origin);
 enum commit {
 	COMMIT_ALL,
 	COMMIT_VERIFY,	/* the kernel checks the whole transaction and then drops it */
-	COMMIT_PREPARE, /* only lists that are new, with the chains that they are for: see changeset_needs_preparing()
-			 */
+	COMMIT_PREPARE, /* only what goes before: see changeset_needs_preparing() */
 };
 
 int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t generation, enum commit commit,

@@ -8,6 +8,7 @@
 
 #include "audit.h"
 #include "evaluate.h"
+#include "owner.h"
 #include "packet.h"
 #include "policy.h"
 
@@ -58,6 +59,7 @@ struct report_status {
 	uint64_t now;			       /* seconds since 1970 */
 	uint64_t confirm_until;		       /* 0: nothing waits to be confirmed */
 	bool undo_removes;
+	const struct owner *owner; /* who owns the table; NULL: nobody */
 };
 
 struct report_check {
@@ -122,6 +124,7 @@ enum event {
 	EVENT_DRIFT,	/* one difference that was not there before */
 	EVENT_MENDED,	/* differences that are gone, and watch did not do it */
 	EVENT_HEALED,	/* differences that watch put back */
+	EVENT_OWNED,	/* the table belongs to watch from now on */
 	EVENT_FINDING,	/* a check that failed, or became unknown */
 	EVENT_RESOLVED, /* one that does so no more */
 	EVENT_ENDED,	/* connections that said nothing */

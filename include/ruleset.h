@@ -21,6 +21,13 @@ struct environment;
 /* NFT_TABLE_F_DORMANT in include/uapi/linux/netfilter/nf_tables.h: the table is there, and none of its chains is run.
  */
 #define TABLE_DORMANT 1u
+/* NFT_TABLE_F_OWNER (since 5.12): only the netlink socket that asked for it changes the table, and when that socket is
+ * closed the table is gone; unless it has NFT_TABLE_F_PERSIST, too (since 6.9, and not in Debian 12's headers): then it
+ * stays, with that flag, is anybody's to change, and anybody may own it again. The kernel changes neither flag by an
+ * update, but for this one way: a table that has neither must be replaced by one that has them. */
+#define TABLE_OWNER   2u
+#define TABLE_PERSIST 4u
+#define TABLE_OWNED   (TABLE_OWNER | TABLE_PERSIST)
 
 /* Above this many intervals a list is laid out in parts, because the kernel's dump of one interval set is quadratic
  * (measured: 90,000 intervals take 330 ms in one set and 53 ms in sixteen). */
@@ -235,7 +242,8 @@ struct other {
 /* Owns all that is reachable from it. */
 struct ruleset {
 	bool present;	/* the table exists */
-	uint32_t flags; /* NFT_TABLE_F_*; 0 is what ours has */
+	uint32_t flags; /* NFT_TABLE_F_*. Desired: 0, whoever may change it; or TABLE_OWNED, and only `owner` */
+	uint32_t owner; /* port id of the netlink socket that owns it; 0 = nobody */
 	char *comment;
 	uint64_t handle;
 	/* Which environment is in force and since when (seconds since 1970, 0 = unknown). In the kernel both stand in
@@ -255,6 +263,9 @@ struct ruleset {
 
 struct ruleset *ruleset_new(void);
 void ruleset_free(struct ruleset *ruleset);
+
+/* The set that the hooks ask first: see add_guarded_ports() in ruleset_compile.c. */
+#define GUARDED_PORTS "guarded_ports"
 
 /* Appends a zeroed item, which the ruleset owns; `name` is copied. The pointer is good until the next addition. */
 struct counter *ruleset_add_counter(struct ruleset *ruleset, const char *name);
@@ -409,7 +420,9 @@ struct changeset {
 	enum work *observed_counters, *observed_sets, *observed_chains;
 	bool table_missing;
 	bool table_flags;
-	bool remove_table; /* expected is absent */
+	bool table_replace; /* it is to be owned, and the kernel has no other way: all is deleted and made anew, first
+			     */
+	bool remove_table;  /* expected is absent */
 };
 
 /* Compares what should be with what is. Pure. Free with changeset_free() before the rulesets. */
@@ -421,6 +434,10 @@ void changeset_free(struct changeset *changeset);
  * Newer kernels (seen on 6.18) switch to a transaction's rules first and fill new interval sets a moment later, so the
  * rules would refuse everybody for that moment. Such lists are made ready in a transaction of their own, to which no
  * rule refers; should the second one never come, they lie idle, and the next apply takes them or clears them away.
+ *
+ * And true where the whole table is to be replaced: the first transaction does that, with a set that stands in for
+ * guarded_ports, since that would be empty for that moment, and all ports open. Should the second one never come the
+ * table guards as it should, and the next apply puts the set in its place.
  */
 bool changeset_needs_preparing(const struct changeset *changeset);
 

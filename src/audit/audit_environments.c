@@ -79,8 +79,8 @@ static void compare_limit(
 	const struct pair *pair, const char *option, uint32_t limit, uint32_t strict_limit, uint32_t origin)
 {
 	if (!limit && strict_limit)
-		tell(pair, origin, "%s = 0%s, which is no limit, and %s has %u", option,
-			origin ? "" : " (the default)", pair->strict->name, strict_limit);
+		tell(pair, origin, "%s = 0%s, which is no limit, and %s has %u", option, origin ? "" : " (the default)",
+			pair->strict->name, strict_limit);
 }
 
 /* --- sources --- */
@@ -112,8 +112,8 @@ static bool is_everybody(const struct intervals *list)
 	return intervals_cover(list, (struct interval){value_zero(), value_max(list->width), 0});
 }
 
-static void compare_sources(const struct pair *pair, const char *option, const struct source_list *list,
-	const struct source_list *strict)
+static void compare_sources(
+	const struct pair *pair, const char *option, const struct source_list *list, const struct source_list *strict)
 {
 	struct intervals v4 = {.width = WIDTH_IPV4};
 	struct intervals v6 = {.width = WIDTH_IPV6};
@@ -207,8 +207,8 @@ static void compare(const struct pair *pair)
 		a->max_connections_origin);
 	compare_limit(pair, "new_connections_per_second", a->new_connections_per_second, b->new_connections_per_second,
 		a->new_connections_origin);
-	compare_limit(pair, "handshake_timeout", a->handshake_timeout, b->handshake_timeout,
-		a->handshake_timeout_origin);
+	compare_limit(
+		pair, "handshake_timeout", a->handshake_timeout, b->handshake_timeout, a->handshake_timeout_origin);
 	compare_waivers(pair);
 }
 

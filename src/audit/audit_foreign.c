@@ -178,6 +178,33 @@ void assess_legacy(const struct check *check, const struct audit_facts *facts, s
 	abort();
 }
 
+/* A watch that owns our table is what it should be; whoever else does keeps everybody from mending it. True: there is a
+ * finding. */
+static bool assess_our_owner(const struct check *check, const struct audit_facts *facts, struct findings *ret)
+{
+	static const char subject[] = "table inet " TABLE_NAME;
+	const struct owner *owner = facts->owner;
+	_cleanup_free_ char *who = NULL;
+
+	if (!(facts->foreign->ours_flags & TABLE_OWNER))
+		return false;
+	who = owner && owner->process ? mem_format("process %u (%s)", owner->process, owner->program)
+				      : mem_string("a program that cannot be told");
+	if (!(facts->foreign->ours_flags & TABLE_PERSIST))
+		finding_add(ret, check, OUTCOME_FAIL, subject,
+			"it is owned by %s without the flag persist: when that ends the kernel takes the table away, "
+			"and the ports are open",
+			who)
+			->severity = SEVERITY_CRITICAL;
+	else if (owner && owner->process && owner->ours)
+		return false;
+	else
+		finding_add(ret, check, owner && owner->process ? OUTCOME_FAIL : OUTCOME_UNKNOWN, subject,
+			"it is owned by %s: nobody else can change it while that runs%s%s", who,
+			owner && owner->why[0] ? ": " : "", owner ? owner->why : "");
+	return true;
+}
+
 void assess_owner(const struct check *check, const struct audit_facts *facts, struct findings *ret)
 {
 	const struct foreign *foreign = facts->foreign;
@@ -185,11 +212,7 @@ void assess_owner(const struct check *check, const struct audit_facts *facts, st
 
 	if (!foreign_known(check, facts, ret))
 		return;
-	if (foreign->ours_is_owned) {
-		finding_add(ret, check, OUTCOME_FAIL, "table inet " TABLE_NAME,
-			"a program owns it: nobody else can change it while that runs");
-		found = true;
-	}
+	found = assess_our_owner(check, facts, ret);
 	if (foreign->owners) {
 		finding_add(ret, check, OUTCOME_FAIL, SUBJECT, "a program owns tables that name a guarded port: %s",
 			foreign->owners);
@@ -198,6 +221,7 @@ void assess_owner(const struct check *check, const struct audit_facts *facts, st
 	if (!found && foreign->incomplete)
 		end(check, facts, ret, 0, "");
 	else if (!found)
-		finding_add(ret, check, OUTCOME_PASS, SUBJECT, "none that names a guarded port has an owner%s%s",
+		finding_add(ret, check, OUTCOME_PASS, SUBJECT, "none that names a guarded port has an owner%s%s%s",
+			foreign->ours_flags & TABLE_OWNER ? "; ours is owned by a dflyguard watch" : "",
 			foreign->managers ? "; known by name: " : "", foreign->managers ? foreign->managers : "");
 }

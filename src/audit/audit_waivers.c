@@ -97,8 +97,8 @@ static size_t waive(const struct waiver *waiver, struct findings *findings)
 	return count;
 }
 
-static void judge(const struct check *check, const struct audit_facts *facts, const struct waiver *waiver,
-	struct findings *ret)
+static void judge(
+	const struct check *check, const struct audit_facts *facts, const struct waiver *waiver, struct findings *ret)
 {
 	_cleanup_free_ char *mistake = audit_waiver_mistake(waiver);
 	_cleanup_free_ char *subject = mem_format(

@@ -4,7 +4,7 @@
 
 #include "audit_private.h"
 
-enum { CHECK_POLICY, CHECK_FIGHT, CHECK_HANDSHAKE, CHECK_COUNT };
+enum { CHECK_POLICY, CHECK_FIGHT, CHECK_HANDSHAKE, CHECK_OWN, CHECK_COUNT };
 
 static const struct check checks[CHECK_COUNT] = {
 	[CHECK_POLICY] = {.id = "policy.bad",
@@ -32,6 +32,18 @@ static const struct check checks[CHECK_COUNT] = {
 		.bad = "Connections to a TLS port that say nothing for handshake_timeout seconds hold a place each.",
 		.unknown = "this kernel, or these privileges, do not allow to end them",
 		.remedy = "a kernel with CONFIG_INET_DIAG_DESTROY, or handshake_timeout = 0"},
+	[CHECK_OWN] = {.id = "watch.own",
+		.area = "watch",
+		.severity = SEVERITY_WARNING,
+		.facts = "our table in the kernel",
+		.title = "watch --own owns the table",
+		.bad = "The table is everybody's to change, though watch was told to own it. Informational while a "
+		       "policy "
+		       "waits to be confirmed, since only without an owner it can be undone.",
+		.unknown = "this kernel cannot keep a table when its owner ends, so it is not owned at all",
+		.remedy =
+			"a kernel from 6.9 on; or stop whoever else owns or changes the table, then: systemctl reload "
+			"dflyguard-watch, or kill -HUP"},
 };
 
 const struct check *audit_watch_check(size_t index)
@@ -85,9 +97,26 @@ static void assess_handshake(const struct watch_facts *facts, struct findings *r
 		finding_add(ret, check, OUTCOME_PASS, subject, "silent ones are ended");
 }
 
+static void assess_own(const struct watch_facts *facts, struct findings *ret)
+{
+	static const char subject[] = "table inet " TABLE_NAME;
+	const struct check *check = &checks[CHECK_OWN];
+
+	if (!facts->own)
+		finding_add(ret, check, OUTCOME_NOT_APPLICABLE, subject, "watch was not asked to own it");
+	else if (facts->own_unknown)
+		finding_add(ret, check, OUTCOME_UNKNOWN, subject, "it cannot be owned: %s", facts->own_unknown);
+	else if (facts->own_failed)
+		finding_add(ret, check, OUTCOME_FAIL, subject, "it is not owned: %s", facts->own_failed)->severity =
+			facts->own_waits ? SEVERITY_INFO : check->severity;
+	else
+		finding_add(ret, check, OUTCOME_PASS, subject, "owned: nobody else can change it");
+}
+
 void audit_watch(const struct watch_facts *facts, struct findings *ret)
 {
 	assess_policy(facts, ret);
 	assess_fight(facts, ret);
 	assess_handshake(facts, ret);
+	assess_own(facts, ret);
 }

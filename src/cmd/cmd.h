@@ -7,6 +7,7 @@
 #include "audit.h"
 #include "err.h"
 #include "nft.h"
+#include "owner.h"
 #include "policy.h"
 #include "report.h"
 #include "state.h"
@@ -45,6 +46,7 @@ struct options {
 	uint64_t full_every;
 	bool events;
 	bool journal;
+	bool own;
 	const struct command *command;
 };
 
@@ -176,6 +178,17 @@ bool undone_is(const struct state *state, const struct policy *policy, const str
 int undone_add(const struct state *state, const struct kept_policy *kept, struct err *err);
 /* Somebody applied a policy: all of them. */
 int undone_forget(const struct state *state, struct err *err);
+
+/* ---- owned.c: a table that belongs to a process ---- */
+
+/* Finds the owner of our table as it was read. True where it is not whoever has `port` (0: nobody). */
+bool owned_by_another(const struct ruleset *observed, uint32_t port, struct owner *ret);
+/* "process 123 (dflyguard)", or "the netlink socket with port id 4294961234 (and why no more is known)". */
+void owner_text(const struct owner *owner, struct text *text);
+/* -EPERM, and `err` names the owner and the way out, where our table is owned by another than `port`; else 0. */
+int refuse_owned(const struct ruleset *observed, uint32_t port, struct err *err);
+/* The same before anything is read or remembered: reads whether there is a table, and whose. */
+int refuse_owned_now(struct err *err);
 
 /* ---- reconcile.c: the one place where the steps are in order ---- */
 

@@ -14,6 +14,7 @@ struct look {
 	struct err drift_err, foreign_err;
 	struct foreign *foreign;
 	struct host_facts host;
+	struct owner owner;
 	struct audit_facts facts;
 	struct findings findings;
 };
@@ -58,6 +59,10 @@ static void look(struct look *look, const struct policy *policy, const struct en
 	foreign_ask(policy, environment, &question);
 	if (r->nft && nft_read_foreign(r->nft, &question, &look->foreign, &look->foreign_err) == 0)
 		look->facts.foreign = look->foreign;
+	if (look->foreign && look->foreign->ours_flags & TABLE_OWNER) {
+		owner_find("/proc", look->foreign->ours_owner, &look->owner);
+		look->facts.owner = &look->owner;
+	}
 	look->facts.foreign_unknown = r->nft ? look->foreign_err.message : look->drift_err.message;
 	progress_step(progress, "reading sockets and processes", 0);
 	host_facts_read(policy, &look->host);

@@ -141,6 +141,10 @@ static int put(const struct request *q, struct reconcile *r, uint64_t fingerprin
 	int code;
 
 	if (q->write && q->confirm) {
+		/* Nor could it be undone. */
+		code = refuse_owned_now(err);
+		if (code < 0)
+			return code;
 		kept = keepable(q, fingerprint, digest);
 		code = state_read(q->state, STATE_PENDING, false, &waiting, err);
 		if (code < 0 && code != -ENOENT)
@@ -355,6 +359,7 @@ int command_status(const struct options *options)
 	struct nft *nft = NULL;
 	struct err err = {0};
 	struct err refused_err = {0};
+	struct owner owner;
 	int status;
 
 	if (nft_open(&nft, &err) < 0 || nft_read(nft, &snapshot, &err) < 0) {
@@ -362,6 +367,8 @@ int command_status(const struct options *options)
 		return fail(options, &err, NULL);
 	}
 	report.observed = snapshot.ruleset;
+	if (owned_by_another(snapshot.ruleset, 0, &owner))
+		report.owner = &owner;
 	report.why_not = ruleset_why_not_in_force(snapshot.ruleset);
 	report.in_force = !report.why_not;
 	report.sources = ruleset_source_count(snapshot.ruleset);

@@ -81,8 +81,19 @@ static const struct command commands[] = {
 		"differs; where somebody undoes that three times in a minute it stops, says so, and\n"
 		"begins again after ten quiet minutes. It follows the policy file: a good new one is\n"
 		"taken over, a bad one is reported, and the old one stays. SIGHUP reads the policy\n"
-		"again and looks at once.\n",
-		"dflyguard watch\ndflyguard watch --events --heal\n"
+		"again and looks at once.\n"
+		"\n"
+		"With --heal --own the table is watch's own: the kernel lets nobody else change or\n"
+		"delete it, `nft flush ruleset` passes it by, and apply, rollback and remove fail and\n"
+		"say who owns it. To change what is in force, edit the policy file, or stop watch.\n"
+		"However watch ends, kill -9 included, the table stays in force, and is everybody's\n"
+		"again; the next watch --own takes it over as it is. A table that had no owner yet\n"
+		"can only be owned by making it anew, in one transaction: the ports are guarded at\n"
+		"every moment, but counters, limits and the list of refused sources begin at zero,\n"
+		"once, and with ten thousands of addresses a new connection may wait for a second.\n"
+		"While a policy waits for `dflyguard confirm` it is not owned. Needs Linux 6.9; on an\n"
+		"older kernel watch says so, and goes on without.\n",
+		"dflyguard watch\ndflyguard watch --events --heal\ndflyguard watch --events --heal --own\n"
 		"dflyguard --format json watch --metrics /var/lib/prometheus/node-exporter/dflyguard.prom"},
 	{"checks", 0, command_checks, "list every check of audit and watch: id, severity, meaning, remedy",
 		"Says of each check what it asks, what a failure means, and how to mend it. Those that\n"
@@ -155,7 +166,8 @@ enum {
 	OPTION_WATCH_PERIOD,
 	OPTION_WATCH_FULL,
 	OPTION_WATCH_EVENTS,
-	OPTION_WATCH_JOURNAL
+	OPTION_WATCH_JOURNAL,
+	OPTION_WATCH_OWN
 };
 
 static const struct {
@@ -202,6 +214,7 @@ static const struct {
 	{"events", OPTION_WATCH_EVENTS, NULL, OPTION_WATCH, "have the kernel tell of changes, and who made them"},
 	{"journal", OPTION_WATCH_JOURNAL, NULL, OPTION_WATCH,
 		"write to the journal, too (always where stderr is the journal)"},
+	{"own", OPTION_WATCH_OWN, NULL, OPTION_WATCH, "with --heal: let nobody else change the table while it runs"},
 	{"metrics", OPTION_METRICS_FILE, "FILE", OPTION_METRICS, "write metrics for Prometheus to this file"},
 	{"quiet", 'q', NULL, 0, "no text on success; the exit status tells"},
 	{"verbose", 'v', NULL, 0, "more detail, and how long each step took"},
@@ -541,6 +554,9 @@ static int take_option(int value, struct options *options, bool *help)
 		return -1;
 	case OPTION_WATCH_JOURNAL:
 		options->journal = true;
+		return -1;
+	case OPTION_WATCH_OWN:
+		options->own = true;
 		return -1;
 	case 'q':
 		options->quiet = true;

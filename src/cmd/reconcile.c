@@ -72,23 +72,25 @@ static int stored_something_else(const struct changeset *changes, struct err *er
 }
 
 /*
- * Makes new lists ready before the rules that ask them. Keeps what the first look found, for the report. False:
+ * Makes new lists ready before the rules that ask them. Keeps what the first look found, for the report. -ERESTART:
  * somebody else was faster, try again. Where the kernel refuses it we go without: what is wrong the transaction itself
- * will say, and it may mend what stood in the way here.
+ * will say, and it may mend what stood in the way here. But a whole table is not replaced in any other way: then it is
+ * an error.
  */
-static bool prepare_lists(struct reconcile *r)
+static int prepare(struct reconcile *r, struct err *err)
 {
-	int code = nft_commit(
-		r->nft, r->changes, r->before.generation, COMMIT_PREPARE, place, (void *)(uintptr_t)r->policy, NULL);
+	bool must = r->changes->table_replace;
+	int code = nft_commit(r->nft, r->changes, r->before.generation, COMMIT_PREPARE, place,
+		(void *)(uintptr_t)r->policy, must ? err : NULL);
 
-	if (code == -ERESTART)
-		return false;
+	if (code == -ERESTART || (must && code < 0 && code != -ENOBUFS))
+		return code;
 	if ((code == 0 || code == -ENOBUFS) && !r->first_changes) {
 		r->first_changes = TAKE_PTR(r->changes);
 		r->first = r->before;
 		r->before = (struct snapshot){0};
 	}
-	return true;
+	return 0;
 }
 
 static void forget_first(struct reconcile *r)
@@ -169,9 +171,15 @@ int reconcile(struct reconcile *r, struct err *err)
 		if (done || !r->write)
 			return 0;
 		*err = (struct err){0};
-		if (!prepared && changeset_needs_preparing(r->changes)) {
+		code = refuse_owned(r->before.ruleset, nft_port(r->nft), err);
+		if (code < 0)
+			return code;
+		if ((!prepared || r->changes->table_replace) && changeset_needs_preparing(r->changes)) {
 			progress_step(r->progress, "preparing new lists", element_count(r->expected));
-			prepared = prepare_lists(r);
+			code = prepare(r, err);
+			if (code < 0 && code != -ERESTART)
+				return code;
+			prepared = code == 0;
 			if (!prepared) {
 				r->redone++;
 				pause_before(r->nft, attempt);

@@ -158,10 +158,10 @@ static void tell_start(struct loop *loop)
 	char buffer[128];
 
 	watch_say(watch, EVENT_START,
-		"environment %s, %s: %s; asks every %" PRIu64 " s%s, compares every %" PRIu64 " s%s",
+		"environment %s, %s: %s; asks every %" PRIu64 " s%s, compares every %" PRIu64 " s%s%s",
 		watch->follow.environment->name, watch->follow.policy->path, verdict(watch, buffer, sizeof(buffer)),
 		options->period, options->events ? " and hears events" : "", options->full_every,
-		options->heal ? ", heals" : "");
+		options->heal ? ", heals" : "", watch->owned ? ", owns the table" : "");
 	notify(loop, "READY=1\n");
 }
 
@@ -334,6 +334,8 @@ static bool obey_signals(struct loop *loop)
 			(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
 		free_pointer(&loop->watch.handshake);
 		loop->watch.handshake = NULL;
+		free_pointer(&loop->watch.cannot_own);
+		loop->watch.cannot_own = NULL;
 		follow(loop, true);
 		watch_forgive(&loop->watch);
 		look(loop);
@@ -466,7 +468,16 @@ int command_watch(const struct options *options)
 {
 	struct loop loop = {.watch = {.options = options}, .timer = -1, .signals = -1};
 	struct watch *watch = &loop.watch;
-	int status = run(&loop);
+	int status;
+
+	if (options->own && !options->heal) {
+		struct err err = {0};
+
+		err_set(&err, EINVAL, ERR_USAGE, "watch takes --own only with --heal");
+		err_hint(&err, "whoever lets nobody else mend the table must do it himself");
+		return fail(options, &err, NULL);
+	}
+	status = run(&loop);
 
 	nft_ear_close(watch->ear);
 	nft_close(watch->nft);
@@ -477,6 +488,8 @@ int command_watch(const struct options *options)
 	free(watch->drift);
 	free(watch->trouble);
 	free(watch->handshake);
+	free(watch->not_owned);
+	free(watch->cannot_own);
 	free(watch->metrics_trouble);
 	free(loop.status);
 	if (loop.timer >= 0)

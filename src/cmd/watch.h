@@ -125,7 +125,11 @@ struct watch {
 	size_t listeners[LISTENER_VERDICT_COUNT];
 	bool waiting; /* a policy waits to be confirmed */
 	bool undone;  /* the one that is followed was undone: it is not to be put in force by us; and that was told */
-	char *handshake; /* why silent connections cannot be ended; NULL: they can, or need not */
+	bool owned;   /* the table is ours, by the socket of `nft` */
+	char *not_owned;  /* why it is not, where it should be; NULL: it is, or nobody tried */
+	bool own_waits;	  /* ... since a policy waits to be confirmed */
+	char *cannot_own; /* why it never can be; NULL: it may be */
+	char *handshake;  /* why silent connections cannot be ended; NULL: they can, or need not */
 	uint64_t heals;
 	uint64_t silent;	/* connections that were ended, */
 	uint64_t silent_untold; /* and those that are still to be told of */
@@ -143,6 +147,14 @@ bool watch_look(struct watch *watch, double now);
 bool watch_holds_back(struct watch *watch);
 /* The administrator means the policy that is followed: also where it was undone. */
 void watch_forgive(struct watch *watch);
+/* Whether the table, as it was read, is to be made ours now, and is not. Notes why it cannot be. */
+bool watch_must_own(struct watch *watch, const struct ruleset *observed);
+/* How the table is to be put in force: with us as its owner, or as anybody's. */
+void watch_own(const struct watch *watch, struct ruleset *expected);
+/* Says that it is ours now, after a transaction that made it so; `changes` led to it. */
+void watch_owns(struct watch *watch, const struct changeset *changes);
+/* Why it is not ours; NULL: it is. `waits`: and that is as it should be. */
+void watch_not_owned(struct watch *watch, bool waits, const char *why);
 /* Whether silent connections are to be ended. */
 bool watch_ends_silent(const struct watch *watch);
 /* Whether a socket of a guarded port came or went since the last look. One short query for each port. */

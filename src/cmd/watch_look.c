@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "watch.h"
 
@@ -205,30 +206,22 @@ static int run(struct watch *watch, struct reconcile *r, struct err *err)
 	return code;
 }
 
-/* 0, also where there was nothing left to do; or a negative errno value with `err`. */
-static int heal(struct watch *watch, double now, struct err *err)
+/* One transaction, and what is said and remembered of it. Reads only where nothing is left to do. */
+static int put_back(
+	struct watch *watch, const struct ruleset *expected, const struct state *state, double now, struct err *err)
 {
-	_cleanup_(state_done) struct state state = state_open();
 	struct progress silent = {0};
-	int locked = state_lock(&state, LOCK_SECONDS, err);
-
-	if (locked == -EAGAIN)
-		return locked;
-	/* Where nothing can be remembered it is healed all the same. */
-	*err = (struct err){0};
-	/* Under the lock nobody begins to try one. */
-	if (watch_holds_back(watch))
-		return 0;
-	struct ruleset *expected =
-		ruleset_compile(watch->follow.policy, watch->follow.environment, (uint64_t)time(NULL));
 	struct reconcile r = {.expected = expected, .policy = watch->follow.policy, .write = true, .progress = &silent};
+	bool owns = expected->flags & TABLE_OWNER && !watch->owned;
 	int code = run(watch, &r, err);
 
 	if (code == 0) {
-		keep(watch, &state);
-		if (!r.applied) {
+		keep(watch, state);
+		if (owns)
+			watch_owns(watch, r.changes);
+		if (watch->drift_count && !r.applied) {
 			watch_say(watch, EVENT_MENDED, "somebody else put it back first, another watch it may be");
-		} else {
+		} else if (watch->drift_count) {
 			watch->heals++;
 			fight_healed(&watch->fight, now);
 			watch_say(watch, EVENT_HEALED, "%zu %s put back in one transaction, and read back",
@@ -236,10 +229,38 @@ static int heal(struct watch *watch, double now, struct err *err)
 		}
 		remember(watch, NULL, 0);
 		memset(watch->drift_kinds, 0, sizeof(watch->drift_kinds));
-	} else {
-		err_prefix(err, "healing");
 	}
 	reconcile_done(&r);
+	return code;
+}
+
+/* 0, also where there was nothing left to do; or a negative errno value with `err`. */
+static int heal(struct watch *watch, double now, struct err *err)
+{
+	_cleanup_(state_done) struct state state = state_open();
+	int code = state_lock(&state, LOCK_SECONDS, err);
+
+	if (code == -EAGAIN)
+		return code;
+	/* Where nothing can be remembered it is healed all the same. */
+	*err = (struct err){0};
+	/* Under the lock nobody begins to try one. */
+	if (watch_holds_back(watch))
+		return 0;
+	struct ruleset *expected =
+		ruleset_compile(watch->follow.policy, watch->follow.environment, (uint64_t)time(NULL));
+
+	watch_own(watch, expected);
+	code = put_back(watch, expected, &state, now, err);
+	if (code < 0 && expected->flags && !watch->owned) {
+		/* Healing must not fail where only owning does: then without. */
+		watch_not_owned(watch, false, err->message);
+		*err = (struct err){0};
+		expected->flags = expected->owner = 0;
+		code = put_back(watch, expected, &state, now, err);
+	}
+	if (code < 0)
+		err_prefix(err, "healing");
 	ruleset_free(expected);
 	return code;
 }
@@ -265,7 +286,13 @@ static void judge(struct watch *watch, const struct audit_facts *facts, bool rea
 		.fight = watch->fight.stopped,
 		.rival = rival,
 		.handshake = watch_ends_silent(watch),
-		.handshake_unknown = watch->handshake};
+		.handshake_unknown = watch->handshake,
+		.own = watch->options->own,
+		.own_unknown = watch->cannot_own,
+		.own_failed = watch->owned	 ? NULL
+			      : watch->not_owned ? watch->not_owned
+						 : "that failed",
+		.own_waits = watch->own_waits};
 	struct findings found = {0};
 
 	audit_watch(&own, &found);
@@ -318,6 +345,14 @@ static void read_host(struct watch *watch, double now)
 	watch->host_until = now + (double)watch->options->full_every;
 }
 
+/* Who owns the table; we know ourselves. */
+static void find_owner(const struct watch *watch, uint32_t port, struct owner *ret)
+{
+	*ret = (struct owner){.port = port, .process = (uint32_t)getpid(), .program = OWNER_PROGRAM, .ours = true};
+	if (!watch->nft || port != nft_port(watch->nft))
+		owner_find("/proc", port, ret);
+}
+
 /* What somebody did, since the last look that could be made. */
 static void note_fresh(struct watch *watch, size_t fresh, double now)
 {
@@ -333,6 +368,7 @@ static void note_fresh(struct watch *watch, size_t fresh, double now)
 static int look(struct watch *watch, double now, struct reconcile *r, struct err *err)
 {
 	bool first = !watch->looked;
+	bool must_own;
 	size_t fresh;
 	int code;
 
@@ -347,10 +383,19 @@ static int look(struct watch *watch, double now, struct reconcile *r, struct err
 	fresh = tell_drift(watch, r->changes);
 	if (!first)
 		note_fresh(watch, fresh, now);
-	if (!watch->options->heal || !r->changes->count || !fight_may_heal(&watch->fight, now))
+	must_own = watch_must_own(watch, r->before.ruleset);
+	if (!watch->options->heal || (!r->changes->count && !must_own))
 		return 0;
-	if (watch_holds_back(watch))
+	if (!fight_may_heal(&watch->fight, now)) {
+		watch_not_owned(watch, false, "somebody undoes what is healed");
 		return 0;
+	}
+	if (watch_holds_back(watch)) {
+		watch_not_owned(watch, true,
+			watch->waiting ? "a policy waits for `dflyguard confirm`, and could not be undone"
+				       : "the policy was undone, since nobody confirmed it");
+		return 0;
+	}
 	/* Whatever comes of it must be looked at. */
 	watch->generation = 0;
 	return heal(watch, now, err);
@@ -363,6 +408,8 @@ bool watch_look(struct watch *watch, double now)
 	struct err err = {0};
 	struct err foreign_err = {0};
 	struct foreign *foreign = NULL;
+	struct owner owner;
+	uint32_t generation;
 	struct audit_facts facts = {
 		.policy = watch->follow.policy, .environment = watch->follow.environment, .now = (uint64_t)time(NULL)};
 	int code = look(watch, now, &r, &err);
@@ -380,18 +427,24 @@ bool watch_look(struct watch *watch, double now)
 	read_host(watch, now);
 	host_facts_lend(&watch->host, &facts);
 	audit_count_listeners(&facts, watch->listeners);
+	if (foreign && foreign->ours_flags & TABLE_OWNER) {
+		find_owner(watch, foreign->ours_owner, &owner);
+		facts.owner = &owner;
+	}
 	judge(watch, &facts, watch->known && others == 0);
 	foreign_free(foreign);
 	reconcile_done(&r);
 	watch->culprit = (struct nft_culprit){0};
 	watch->looked_fully = watch->asked = (uint64_t)time(NULL);
 	watch_let_go(watch);
-	if (code < 0 || others < 0) {
+	/* A table of ours would be everybody's again. */
+	if ((code < 0 || others < 0) && !(watch->owned && nft_generation(watch->nft, &generation, NULL) == 0)) {
 		/* Whatever is wrong with the socket is gone with it. */
 		nft_ear_close(watch->ear);
 		watch->ear = NULL;
 		nft_close(watch->nft);
 		watch->nft = NULL;
+		watch->owned = false;
 	}
 	/* Back to the system: what a look needs, it needs a few times an hour. */
 	malloc_trim(0);

@@ -18,6 +18,7 @@ const char *event_message_id(enum event event)
 		[EVENT_DRIFT] = "e264d08251a340258f82470bc07678aa",
 		[EVENT_MENDED] = "e110656028b643d8b38846c3f01ee9f6",
 		[EVENT_HEALED] = "73ef07199948469cb3e325dd98411ed7",
+		[EVENT_OWNED] = "7246705a80074e8381495ae11646ca82",
 		[EVENT_FINDING] = "83e95d6f0c7f4e5bbc423673214802ec",
 		[EVENT_RESOLVED] = "8760009f93d04cd580ba935cbd25c0aa",
 		[EVENT_ENDED] = "a7ab58d792ef410492d4eeb95c22ef10",
@@ -42,6 +43,7 @@ static int priority(const struct report_event *event)
 	case EVENT_TROUBLE:
 		return LOG_ERR;
 	case EVENT_HEALED:
+	case EVENT_OWNED:
 	case EVENT_MENDED:
 	case EVENT_RESOLVED:
 	case EVENT_ENDED:

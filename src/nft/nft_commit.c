@@ -11,6 +11,9 @@
 
 #include "nft_private.h"
 
+/* A name that nobody has: a table that is there would answer for itself. It never comes to be. */
+#define TRIAL_NAME TABLE_NAME "-trial-of-flags"
+
 static void release(struct batch *batch, const struct changeset *changeset)
 {
 	const struct ruleset *expected = changeset->expected;
@@ -62,6 +65,52 @@ static void update_elements(struct batch *batch, const struct changeset *changes
 	intervals_done(&remove);
 }
 
+/*
+ * Newer kernels switch to a transaction's rules first, and fill new interval sets a moment later (see
+ * changeset_needs_preparing()). Our hooks ask the interval set guarded_ports first, so that a table that is new begins
+ * to guard when all is filled. One that takes the place of another must guard from its first moment on: until the next
+ * transaction its hooks ask a set without intervals, which has its elements at once.
+ */
+static char stand_in_name[] = GUARDED_PORTS "_stand_in"; /* never written to; the notes of a batch borrow it */
+
+static void add_stand_in(struct batch *batch, const struct ruleset *expected, uint32_t id)
+{
+	const struct set *guarded = ruleset_set(expected, GUARDED_PORTS);
+	struct set set = {.name = stand_in_name, .elements.width = WIDTH_PORT};
+
+	for (size_t i = 0; guarded && i < guarded->elements.count; i++) {
+		struct interval ports = intervals_get(&guarded->elements, i);
+
+		for (struct value port = ports.first;; port = value_next(port)) {
+			intervals_add(&set.elements, (struct interval){port, port, ports.origin});
+			if (value_compare(port, ports.last) == 0)
+				break;
+		}
+	}
+	batch_add_set(batch, &set, id);
+	batch_add_elements(batch, &set, NULL);
+	intervals_done(&set.elements);
+}
+
+static void add_rules_with_stand_in(struct batch *batch, const struct chain *chain)
+{
+	for (size_t i = 0; i < chain->rule_count; i++) {
+		struct rule rule = chain->rules[i];
+		struct chain one = *chain;
+
+		rule.terms = mem_zero(rule.term_count, sizeof(*rule.terms));
+		for (size_t t = 0; t < rule.term_count; t++) {
+			rule.terms[t] = chain->rules[i].terms[t];
+			if (rule.terms[t].kind == TERM_LOOKUP && strcmp(rule.terms[t].name, GUARDED_PORTS) == 0)
+				rule.terms[t].name = stand_in_name;
+		}
+		one.rules = &rule;
+		one.rule_count = 1;
+		batch_add_rules(batch, &one);
+		free(rule.terms);
+	}
+}
+
 static void add_objects(struct batch *batch, const struct changeset *changeset)
 {
 	const struct ruleset *expected = changeset->expected;
@@ -89,9 +138,23 @@ static void add_objects(struct batch *batch, const struct changeset *changeset)
 		else if (work == WORK_UPDATE)
 			update_elements(batch, changeset, &expected->sets[i]);
 	}
-	for (size_t i = 0; i < expected->chain_count; i++)
-		if (changeset->expected_chains[i] == WORK_CREATE || changeset->expected_chains[i] == WORK_REFILL)
+	if (changeset->table_replace)
+		add_stand_in(batch, expected, (uint32_t)expected->set_count + 1);
+	for (size_t i = 0; i < expected->chain_count; i++) {
+		enum work work = changeset->expected_chains[i];
+
+		if (changeset->table_replace && expected->chains[i].base)
+			add_rules_with_stand_in(batch, &expected->chains[i]);
+		else if (work == WORK_CREATE || work == WORK_REFILL)
 			batch_add_rules(batch, &expected->chains[i]);
+	}
+}
+
+static void replace(struct batch *batch, const struct changeset *changeset)
+{
+	batch_delete_table(batch);
+	batch_add_table(batch, changeset->expected);
+	add_objects(batch, changeset);
 }
 
 static void build(struct batch *batch, const struct changeset *changeset)
@@ -103,7 +166,8 @@ static void build(struct batch *batch, const struct changeset *changeset)
 	if (changeset->table_missing)
 		batch_add_table(batch, changeset->expected);
 	else if (changeset->table_flags)
-		batch_update_table(batch, changeset->expected);
+		/* The kernel refuses an update that leaves out the flag of a table that stays without its owner. */
+		batch_update_table(batch, changeset->expected->flags | (changeset->observed->flags & TABLE_PERSIST));
 	release(batch, changeset);
 	remove_objects(batch, changeset);
 	add_objects(batch, changeset);
@@ -128,6 +192,10 @@ static void prepare(struct batch *batch, const struct changeset *changeset)
 {
 	const struct ruleset *expected = changeset->expected;
 
+	if (changeset->table_replace) {
+		replace(batch, changeset);
+		return;
+	}
 	for (size_t i = 0; i < expected->counter_count; i++)
 		if (changeset->expected_counters[i] == WORK_CREATE)
 			batch_add_counter(batch, &expected->counters[i]);
@@ -161,7 +229,7 @@ static void hint(const struct refusals *refusals, int code)
 	struct err *err = refusals->err;
 
 	if (code == EPERM && refusals->changeset->observed->present &&
-		refusals->changeset->observed->flags & NFT_TABLE_F_OWNER)
+		refusals->changeset->observed->flags & TABLE_OWNER)
 		err_hint(err, "another process owns the table (flag owner): stop it, or let it write the table itself");
 	else if (code == EPERM)
 		err_hint(err, "run as root, or with CAP_NET_ADMIN in this network namespace");
@@ -274,4 +342,30 @@ int nft_commit(struct nft *nft, const struct changeset *changeset, uint32_t gene
 		NFT_READ_SECONDS);
 	err_hint(err, "find out who changes the ruleset all the time: `nft monitor`");
 	return -EAGAIN;
+}
+
+static void hear_trial(void *data, uint32_t sequence, int code, const char *text)
+{
+	int *first = data;
+
+	(void)sequence;
+	(void)text;
+	if (!*first)
+		*first = code;
+}
+
+int nft_can_own(struct nft *nft, struct err *err)
+{
+	_cleanup_(batch_done) struct batch batch = {0};
+	int refused = 0;
+	int r;
+
+	batch_begin(&batch, nft->netlink, 0);
+	batch_try_table(&batch, TRIAL_NAME, TABLE_OWNED);
+	/* No end: see nft_commit(). */
+	r = netlink_batch(nft->netlink, batch.data, batch.used, hear_trial, &refused, err);
+	if (r != -EREMOTEIO)
+		return r;
+	return err_set(err, refused, ERR_COMMIT, "the kernel refused a table with an owner that stays without him: %s",
+		strerror(refused));
 }

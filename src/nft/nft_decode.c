@@ -115,6 +115,8 @@ int decode_table(struct ruleset *ruleset, const struct nlmsghdr *message)
 		return -EBADMSG;
 	ruleset->present = true;
 	ruleset->flags = flags;
+	ruleset->owner = 0;
+	netlink_u32(table[NFTA_TABLE_OWNER], &ruleset->owner);
 	netlink_u64(table[NFTA_TABLE_HANDLE], &ruleset->handle);
 	free(ruleset->comment);
 	ruleset->comment = decode_comment(table[NFTA_TABLE_USERDATA], NFTNL_UDATA_TABLE_COMMENT);

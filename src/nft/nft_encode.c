@@ -134,13 +134,18 @@ void batch_add_table(struct batch *batch, const struct ruleset *ruleset)
 	message_finish(batch, message);
 }
 
-void batch_update_table(struct batch *batch, const struct ruleset *ruleset)
+void batch_try_table(struct batch *batch, const char *name, uint32_t flags)
 {
-	struct nlmsghdr *message = message_begin(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, "table", TABLE_NAME, 0);
+	struct nlmsghdr *message = message_begin(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, "table", name, 0);
 
-	mnl_attr_put_strz(message, NFTA_TABLE_NAME, TABLE_NAME);
-	mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, htobe32(ruleset->flags));
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, name);
+	mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, htobe32(flags));
 	message_finish(batch, message);
+}
+
+void batch_update_table(struct batch *batch, uint32_t flags)
+{
+	batch_try_table(batch, TABLE_NAME, flags);
 }
 
 void batch_delete_table(struct batch *batch)

@@ -21,8 +21,6 @@
 #define LIMIT_FOLLOWED 1000000u /* rules, each time that a packet comes to one */
 #define LOOKUPS	       1024u	/* answers that are remembered */
 
-#define TABLE_OWNER 2u /* NFT_TABLE_F_OWNER, which Debian 12's headers do not have */
-
 #define PRIORITY_FIRST_LOOK (-150) /* of our chain "prerouting": mangle */
 #define PRIORITY_DSTNAT	    (-100)
 
@@ -39,6 +37,7 @@ struct table {
 	uint8_t family;
 	char *name;
 	uint32_t flags;
+	uint32_t owner;
 	uint32_t managers; /* bits */
 	bool ours;
 	bool nat;   /* one of its chains translates */
@@ -249,6 +248,7 @@ static int hear_table(void *data, const struct nlmsghdr *message)
 
 	*table = (struct table){.family = family, .name = mem_string(name)};
 	netlink_u32(attributes[NFTA_TABLE_FLAGS], &table->flags);
+	netlink_u32(attributes[NFTA_TABLE_OWNER], &table->owner);
 	table->ours = family == NFPROTO_INET && strcmp(name, TABLE_NAME) == 0;
 	note_manager(table, true, name);
 	return 0;
@@ -871,7 +871,8 @@ static void sum_up(struct reader *reader)
 		const struct table *table = &reader->tables[i];
 
 		if (table->ours) {
-			foreign->ours_is_owned = table->flags & TABLE_OWNER;
+			foreign->ours_flags = table->flags;
+			foreign->ours_owner = table->owner;
 			continue;
 		}
 		foreign->table_count++;

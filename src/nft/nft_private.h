@@ -113,7 +113,9 @@ void batch_end(struct batch *batch);
 void batch_done(struct batch *batch);
 
 void batch_add_table(struct batch *batch, const struct ruleset *ruleset);
-void batch_update_table(struct batch *batch, const struct ruleset *ruleset);
+void batch_update_table(struct batch *batch, uint32_t flags);
+/* A table of another name, for a transaction that is never ended. */
+void batch_try_table(struct batch *batch, const char *name, uint32_t flags);
 void batch_delete_table(struct batch *batch);
 void batch_add_counter(struct batch *batch, const struct counter *counter);
 void batch_delete_object(struct batch *batch, const char *name, uint32_t type);

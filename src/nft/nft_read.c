@@ -46,6 +46,11 @@ void nft_close(struct nft *nft)
 	free(nft);
 }
 
+uint32_t nft_port(const struct nft *nft)
+{
+	return netlink_port(nft->netlink);
+}
+
 void nft_pause(struct nft *nft, long nanoseconds)
 {
 	netlink_pause(nft->netlink, nanoseconds);

@@ -20,6 +20,7 @@ static const char *event_color(const struct report_event *report)
 		return YELLOW;
 	case EVENT_MENDED:
 	case EVENT_HEALED:
+	case EVENT_OWNED:
 	case EVENT_RESOLVED:
 		return GREEN;
 	case EVENT_ENDED:

@@ -150,6 +150,27 @@ static void write_all_refused(struct json *json, const struct refused_sources *r
 	json_bool(json, "refused_sources_full", refused->full);
 }
 
+/* "persists": it stays when its owner ends, or is what an owner left. */
+static void write_owner(struct json *json, const struct report_status *report)
+{
+	const struct owner *owner = report->owner;
+
+	json_bool(json, "persists", report->observed->flags & TABLE_PERSIST);
+	if (!owner) {
+		json_null(json, "owner");
+		return;
+	}
+	json_object_begin(json, "owner");
+	json_number(json, "port", owner->port);
+	if (owner->process)
+		json_number(json, "pid", owner->process);
+	else
+		json_null(json, "pid");
+	json_string(json, "program", owner->process ? owner->program : NULL);
+	json_string(json, "unknown", owner->why[0] ? owner->why : NULL);
+	json_object_end(json);
+}
+
 static void status(const struct report_style *style, const struct report_status *report)
 {
 	const struct ruleset *observed = report->observed;
@@ -167,6 +188,7 @@ static void status(const struct report_style *style, const struct report_status 
 	json_string(&json, "policy", report->policy_path);
 	json_number(&json, "sources", report->sources);
 	write_time(&json, "confirm_until", report->confirm_until);
+	write_owner(&json, report);
 	json_object_begin(&json, "counters");
 	for (size_t i = 0; i < observed->counter_count; i++) {
 		json_object_begin(&json, observed->counters[i].name);
@@ -488,6 +510,7 @@ const char *event_name(enum event event)
 		[EVENT_DRIFT] = "drift",
 		[EVENT_MENDED] = "mended",
 		[EVENT_HEALED] = "healed",
+		[EVENT_OWNED] = "owned",
 		[EVENT_FINDING] = "finding",
 		[EVENT_RESOLVED] = "resolved",
 		[EVENT_ENDED] = "ended",

@@ -3,8 +3,8 @@
 /*
  * audit as SARIF 2.1.0, the format in which tools hand findings to others:
  * https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html (section numbers below are of that text).
- * The checks are the rules, all of them in each log, so that a rule's index is its place in the table. What we emit, and
- * nothing else, is in tests/sarif-subset.json.
+ * The checks are the rules, all of them in each log, so that a rule's index is its place in the table. What we emit,
+ * and nothing else, is in tests/sarif-subset.json.
  */
 
 #include <string.h>
@@ -96,8 +96,8 @@ static void locations(struct json *json, const struct policy *policy, const stru
 
 static void rule(struct json *json, const struct check *check)
 {
-	_cleanup_free_ char *full = check->unknown ? mem_format("%s Unknown: %s.", check->bad, check->unknown)
-						   : mem_string(check->bad);
+	_cleanup_free_ char *full =
+		check->unknown ? mem_format("%s Unknown: %s.", check->bad, check->unknown) : mem_string(check->bad);
 
 	json_object_begin(json, NULL);
 	json_string(json, "id", check->id);
@@ -245,8 +245,8 @@ static void error(const struct report_style *style, const struct err *err, const
 	const char *environment)
 {
 	struct json json = {.stream = style->stream, .indented = true};
-	_cleanup_free_ char *text = err->hint[0] ? mem_format("%s; %s", err->message, err->hint)
-						 : mem_string(err->message);
+	_cleanup_free_ char *text =
+		err->hint[0] ? mem_format("%s; %s", err->message, err->hint) : mem_string(err->message);
 
 	head(&json);
 	json_array_begin(&json, "invocations");

@@ -549,6 +549,32 @@ static void print_waiting(const struct report_style *style, const struct report_
 		report->undo_removes ? "no table" : "the policy before");
 }
 
+static void print_owner(const struct report_style *style, const struct report_status *report)
+{
+	const struct owner *owner = report->owner;
+	FILE *stream = style->stream;
+
+	if (!owner) {
+		if (report->observed->flags & TABLE_PERSIST)
+			fputs("  owner      nobody: a watch that owned it has ended, and anybody may change it\n",
+				stream);
+		return;
+	}
+	fputs("  owner      ", stream);
+	if (owner->process) {
+		print_clean(stream, owner->program);
+		fprintf(stream, " (process %" PRIu32 ")", owner->process);
+	} else {
+		fprintf(stream, "netlink port id %" PRIu32 " (", owner->port);
+		print_clean(stream, owner->why);
+		fputc(')', stream);
+	}
+	if (report->observed->flags & TABLE_PERSIST)
+		fputs(": nobody else can change it; it stays when that ends\n", stream);
+	else
+		fprintf(stream, ": %sit is gone when that ends%s\n", paint(style, RED), paint(style, RESET));
+}
+
 static void status(const struct report_style *style, const struct report_status *report)
 {
 	const struct ruleset *observed = report->observed;
@@ -577,6 +603,7 @@ static void status(const struct report_style *style, const struct report_status 
 	}
 	print_conforming(style, report);
 	print_waiting(style, report);
+	print_owner(style, report);
 	print_ports(style, observed);
 	fprintf(stream, "  sources    %s %s who may connect\n", format_count(number, report->sources),
 		plural(report->sources, "interval", "intervals"));

@@ -162,7 +162,7 @@ static void add_services(struct compiler *c)
 static void add_guarded_ports(struct compiler *c)
 {
 	const struct service *s = &c->policy->service;
-	struct set *set = add_port_set(c, "guarded_ports", "the ports that the policy names");
+	struct set *set = add_port_set(c, GUARDED_PORTS, "the ports that the policy names");
 
 	set->interval = true;
 	add_port(set, s->port, s->port_origin);
@@ -306,18 +306,18 @@ static void add_hooks(struct compiler *c)
 		c, "prerouting", HOOK_PREROUTING, PRIORITY_MANGLE, "what arrives, as the outside sees it");
 	rule = add_rule(chain, e->origin, NULL);
 	rule->comment = ruleset_label(e->name, c->ruleset->since);
-	add_lookup(rule, TERM_LOOKUP, SELECT_TCP_DPORT, "guarded_ports");
+	add_lookup(rule, TERM_LOOKUP, SELECT_TCP_DPORT, GUARDED_PORTS);
 	add_verdict(rule, VERDICT_JUMP, "arriving");
 
 	chain = add_base_chain(c, "input", HOOK_INPUT, PRIORITY_FILTER, "what was redirected to this host");
 	rule = add_rule(chain, e->origin, NULL);
 	add_test(rule, SELECT_CT_STATUS, TEST_ANY_BIT, CT_STATUS_DNAT);
-	add_lookup(rule, TERM_LOOKUP, SELECT_TCP_DPORT, "guarded_ports");
+	add_lookup(rule, TERM_LOOKUP, SELECT_TCP_DPORT, GUARDED_PORTS);
 	add_verdict(rule, VERDICT_JUMP, "translated");
 
 	chain = add_base_chain(c, "forward", HOOK_FORWARD, PRIORITY_FILTER, "what goes on to a container");
 	rule = add_rule(chain, e->origin, NULL);
-	add_lookup(rule, TERM_LOOKUP, SELECT_TCP_DPORT, "guarded_ports");
+	add_lookup(rule, TERM_LOOKUP, SELECT_TCP_DPORT, GUARDED_PORTS);
 	add_verdict(rule, VERDICT_JUMP, "forwarded");
 	add_answers(c, chain);
 
@@ -399,7 +399,7 @@ void ruleset_guard_also(struct ruleset *ruleset, uint16_t port)
 		if (strcmp(set->name, "services") == 0) {
 			set_add_target(
 				set, (struct interval){{0, port}, {0, port}, set->origin}, VERDICT_GOTO, "plaintext");
-		} else if (strcmp(set->name, "guarded_ports") == 0) {
+		} else if (strcmp(set->name, GUARDED_PORTS) == 0) {
 			add_port(set, port, set->origin);
 			intervals_merge(&set->elements, NULL, NULL);
 		}

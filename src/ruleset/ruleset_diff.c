@@ -22,6 +22,24 @@ static struct change *add_change(
 
 /* --- tables --- */
 
+/*
+ * Whose the table is is no difference where nobody in particular should own it, as long as it stays when its owner
+ * goes: a watch may own it, or have owned it. (Who it is the audit asks.) With an owner and without "persist" it would
+ * be gone with him, and all ports open.
+ */
+static bool flags_differ(const struct ruleset *expected, const struct ruleset *observed)
+{
+	uint32_t flags = observed->flags;
+
+	if (expected->flags == flags && expected->owner == observed->owner)
+		return false;
+	if (expected->flags & TABLE_OWNER)
+		return true;
+	if (flags & TABLE_PERSIST)
+		flags &= ~TABLE_OWNED;
+	return expected->flags != flags;
+}
+
 static void diff_table(struct changeset *changeset)
 {
 	const struct ruleset *expected = changeset->expected;
@@ -30,7 +48,11 @@ static void diff_table(struct changeset *changeset)
 
 	changeset->remove_table = !expected->present && observed->present;
 	changeset->table_missing = expected->present && !observed->present;
-	changeset->table_flags = expected->present && observed->present && expected->flags != observed->flags;
+	changeset->table_flags = expected->present && observed->present && flags_differ(expected, observed);
+	/* Only what an owner has left can be owned by an update; and an owner cannot change his table's flags at all.
+	 */
+	changeset->table_replace = changeset->table_flags && expected->flags & TABLE_OWNER &&
+				   (observed->flags & TABLE_OWNED) != TABLE_PERSIST;
 	if (!changeset->remove_table && !changeset->table_missing && !changeset->table_flags)
 		return;
 	change = add_change(changeset,
@@ -455,6 +477,25 @@ static void release_references(struct changeset *changeset)
 	}
 }
 
+static void make_all(enum work *work, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		work[i] = WORK_CREATE;
+}
+
+/* Nothing of what is there stays. */
+static void replace_all(struct changeset *changeset)
+{
+	const struct ruleset *observed = changeset->observed;
+
+	make_all(changeset->expected_counters, changeset->expected->counter_count);
+	make_all(changeset->expected_sets, changeset->expected->set_count);
+	make_all(changeset->expected_chains, changeset->expected->chain_count);
+	memset(changeset->observed_counters, WORK_NONE, observed->counter_count * sizeof(enum work));
+	memset(changeset->observed_sets, WORK_NONE, observed->set_count * sizeof(enum work));
+	memset(changeset->observed_chains, WORK_NONE, observed->chain_count * sizeof(enum work));
+}
+
 struct changeset *ruleset_diff(const struct ruleset *expected, const struct ruleset *observed)
 {
 	struct changeset *changeset = mem_zero(1, sizeof(*changeset));
@@ -475,6 +516,8 @@ struct changeset *ruleset_diff(const struct ruleset *expected, const struct rule
 	diff_sets(changeset);
 	diff_chains(changeset);
 	release_references(changeset);
+	if (changeset->table_replace)
+		replace_all(changeset);
 	return changeset;
 }
 
@@ -498,6 +541,8 @@ bool changeset_needs_preparing(const struct changeset *changeset)
 
 	if (!expected->present || changeset->table_missing)
 		return false;
+	if (changeset->table_replace)
+		return true;
 	for (size_t i = 0; i < expected->set_count; i++) {
 		const struct set *set = &expected->sets[i];
 		size_t length;

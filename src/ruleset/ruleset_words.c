@@ -121,13 +121,27 @@ static void table_text(const struct change *change, const struct ruleset *rulese
 		text_append(text, "present");
 		return;
 	}
-	if (ruleset->flags == 0)
+	static const struct {
+		uint32_t flags;
+		const char *words;
+	} known[] = {
+		{TABLE_DORMANT, "dormant: none of its chains is run"},
+		{TABLE_OWNED, "owned by a process, and stays when that ends"},
+		{TABLE_OWNER, "owned by a process, and is gone when that ends"},
+		{TABLE_PERSIST, "owned by nobody at present"},
+	};
+	uint32_t left = ruleset->flags;
+
+	if (left == 0)
 		text_append(text, "no flags");
-	if (ruleset->flags & TABLE_DORMANT)
-		text_append(text, "dormant: none of its chains is run");
-	if (ruleset->flags & ~TABLE_DORMANT)
-		text_printf(text, "%sflags 0x%x", ruleset->flags & TABLE_DORMANT ? ", " : "",
-			ruleset->flags & ~TABLE_DORMANT);
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if ((left & known[i].flags) != known[i].flags)
+			continue;
+		text_printf(text, "%s%s", left == ruleset->flags ? "" : ", ", known[i].words);
+		left &= ~known[i].flags;
+	}
+	if (left)
+		text_printf(text, "%sflags 0x%x", left == ruleset->flags ? "" : ", ", left);
 }
 
 void change_expected_text(const struct change *change, struct text *text)

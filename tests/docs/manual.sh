@@ -261,10 +261,21 @@ changed() { # one change, as watch tells of it
 	wait $!
 	cat "$work/watch.json"
 }
+# A table that somebody owns, and that goes with him.
+owned() {
+	local owner
+	"$nftgen" flags 2 >"$work/owned" &
+	owner=$!
+	wait_until 10 grep -q ready "$work/owned"
+	"$dflyguard" --format json status
+	kill "$owner"
+	wait "$owner"
+}
 json() {
 	local plenty=$policies/complete.conf
 	{
 		"$dflyguard" remove --format json
+		owned
 		"$dflyguard" --policy "$plenty" --format json --verbose check
 		"$dflyguard" --policy "$plenty" --format json plan
 		"$dflyguard" --policy "$plenty" --format json apply

@@ -5,6 +5,8 @@
  * nftgen busy MICROSECONDS [N]: moves it until killed, with transactions about a table "inet busy", and pauses of that
  * length (0: none); faster than any number of nft processes. Every Nth transaction is about our own table: it adds a
  * chain "strange" and the element 203.0.113.7 of "admins_v4", or deletes both. Prints a line when it has begun.
+ * nftgen flags NUMBER: asks for table "inet dflyguard" with these flags (1 dormant, 2 owner, 4 persist), and stays
+ * until killed, since that ends what it owns. Prints `ready`, or what the kernel answered.
  */
 
 #include <errno.h>
@@ -19,6 +21,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 static int trouble(void)
 {
@@ -180,6 +183,34 @@ static int be_busy(struct mnl_socket *socket, long microseconds, unsigned int ou
 	}
 }
 
+/* --- owning --- */
+
+static int take_table(struct mnl_socket *socket, uint32_t flags)
+{
+	char buffer[1024];
+	char answer[8192];
+	size_t used = 0;
+	struct nlmsghdr *header;
+
+	used += put(buffer, &used, NFNL_MSG_BATCH_BEGIN, 0)->nlmsg_len;
+	header = put(buffer, &used, NFT_MSG_NEWTABLE, NLM_F_CREATE);
+	mnl_attr_put_strz(header, NFTA_TABLE_NAME, "dflyguard");
+	mnl_attr_put_u32(header, NFTA_TABLE_FLAGS, htobe32(flags));
+	used += header->nlmsg_len;
+	used += put(buffer, &used, NFNL_MSG_BATCH_END, 0)->nlmsg_len;
+	if (mnl_socket_sendto(socket, buffer, used) < 0)
+		return trouble();
+	/* Only errors are answered. */
+	if (recv(mnl_socket_get_fd(socket), answer, sizeof(answer), MSG_DONTWAIT) > 0) {
+		puts(strerror(-*(int *)mnl_nlmsg_get_payload((struct nlmsghdr *)answer)));
+		return 1;
+	}
+	puts("ready");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
 	struct mnl_socket *socket = mnl_socket_open(NETLINK_NETFILTER);
@@ -189,6 +220,8 @@ int main(int argc, char **argv)
 		return trouble();
 	if (argc > 2 && strcmp(argv[1], "busy") == 0)
 		status = be_busy(socket, atol(argv[2]), argc > 3 ? (unsigned int)atol(argv[3]) : 0);
+	else if (argc > 2 && strcmp(argv[1], "flags") == 0)
+		status = take_table(socket, (uint32_t)atol(argv[2]));
 	else
 		status = show(socket);
 	mnl_socket_close(socket);

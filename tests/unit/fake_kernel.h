@@ -302,6 +302,29 @@ static inline int store_elements(struct store *store, const struct nlmsghdr *mes
 	return 0;
 }
 
+/* As nf_tables_newtable() and nf_tables_updtable(). Whoever sends is the owner: there is nobody else here. */
+static inline int store_table(struct store *store, const struct nlmsghdr *message)
+{
+	size_t at = store_find(store, NFT_MSG_NEWTABLE, NULL);
+	uint32_t flags = 0;
+	uint32_t had = 0;
+
+	assert_true(netlink_u32(codec_find(message, NFTA_TABLE_FLAGS), &flags));
+	if (flags & ~(TABLE_DORMANT | TABLE_OWNED))
+		return EOPNOTSUPP;
+	if (at == SIZE_MAX) {
+		store_add(store, NFT_MSG_NEWTABLE, TABLE_NAME, message, message->nlmsg_len);
+		return 0;
+	}
+	assert_true(netlink_u32(codec_find((const struct nlmsghdr *)store->items[at].bytes, NFTA_TABLE_FLAGS), &had));
+	if (flags != had &&
+		((had & TABLE_OWNER && !(flags & TABLE_OWNER)) ||
+			(flags & TABLE_OWNER && (had & TABLE_OWNED) != TABLE_PERSIST) || (flags ^ had) & TABLE_PERSIST))
+		return EOPNOTSUPP;
+	kept_patch(&store->items[at], NFTA_TABLE_FLAGS, codec_find(message, NFTA_TABLE_FLAGS));
+	return 0;
+}
+
 /* A positive errno value, as nf_tables would answer. */
 static inline int store_apply(struct store *store, const struct nlmsghdr *message)
 {
@@ -320,12 +343,7 @@ static inline int store_apply(struct store *store, const struct nlmsghdr *messag
 		return ENOENT;
 	switch (type) {
 	case NFT_MSG_NEWTABLE:
-		at = store_find(store, NFT_MSG_NEWTABLE, NULL);
-		if (at == SIZE_MAX)
-			store_add(store, type, TABLE_NAME, message, message->nlmsg_len);
-		else
-			kept_patch(&store->items[at], NFTA_TABLE_FLAGS, codec_find(message, NFTA_TABLE_FLAGS));
-		return 0;
+		return store_table(store, message);
 	case NFT_MSG_DELTABLE:
 		store_done(store);
 		return 0;
@@ -503,6 +521,7 @@ struct fake {
 	/* The second socket. */
 	bool audible;		 /* there is one, for those who want to listen */
 	bool listening;		 /* somebody does */
+	bool old;		 /* knows no tables that stay when their owner ends */
 	bool late;		 /* events wait for the next transaction, which waits for them in its turn */
 	enum move move;		 /* what all transactions of others are about */
 	struct datagrams events; /* to be heard */
@@ -992,6 +1011,31 @@ static inline bool is_fence(const void *bytes, size_t length)
 	return second && second->nlmsg_type == NFNL_MSG_BATCH_END;
 }
 
+static inline bool batch_ends(const void *bytes, size_t length)
+{
+	const struct nlmsghdr *message;
+
+	for (size_t i = 0; (message = batch_message(bytes, length, i)); i++)
+		if (message->nlmsg_type == NFNL_MSG_BATCH_END)
+			return true;
+	return false;
+}
+
+static inline bool needs_new_kernel(const struct nlmsghdr *message)
+{
+	uint32_t flags = 0;
+
+	return codec_type(message) == NFT_MSG_NEWTABLE && netlink_u32(codec_find(message, NFTA_TABLE_FLAGS), &flags) &&
+	       flags & TABLE_PERSIST;
+}
+
+/* A table of another name, which must never come to be. */
+static inline bool is_trial(const struct nlmsghdr *message)
+{
+	return codec_type(message) == NFT_MSG_NEWTABLE &&
+	       strcmp(netlink_string(codec_find(message, NFTA_TABLE_NAME)), TABLE_NAME) != 0;
+}
+
 static inline void fake_batch(struct fake *fake, const void *bytes, size_t length)
 {
 	const struct nlmsghdr *begin = bytes;
@@ -1000,6 +1044,7 @@ static inline void fake_batch(struct fake *fake, const void *bytes, size_t lengt
 	struct store next = {0};
 	int left = (int)length;
 	bool refused = false;
+	bool trial = false;
 	bool ended = false;
 	bool less = !is_fence(bytes, length) && fault_due(fake, FAULT_STORE_LESS, FAULT_BATCH);
 	uint32_t wanted = 0;
@@ -1035,23 +1080,29 @@ static inline void fake_batch(struct fake *fake, const void *bytes, size_t lengt
 	}
 	if (refused)
 		return;
-	/* Without a generation it would be blind: ours never is. */
-	assert_true(netlink_u32(generation, &wanted));
-	if (wanted != fake->generation) {
+	/* Without a generation it would be blind: ours never is, unless it is a trial. */
+	if (!netlink_u32(generation, &wanted))
+		assert_false(batch_ends(bytes, length));
+	if (generation && wanted != fake->generation) {
 		answer_error(&fake->queue, begin, begin->nlmsg_seq, fake->port, -ERESTART);
 		return;
 	}
 	store_copy(&next, &fake->store);
 	for (message = mnl_nlmsg_next(message, &left); netlink_message_ok(message, left);
 		message = mnl_nlmsg_next(message, &left)) {
-		int code;
+		int code = 0;
 
 		if (message->nlmsg_type == NFNL_MSG_BATCH_END) {
 			ended = true;
 			break;
 		}
 		count++;
-		code = store_apply(&next, message);
+		if (fake->old && needs_new_kernel(message))
+			code = EOPNOTSUPP;
+		else if (is_trial(message))
+			trial = true;
+		else
+			code = store_apply(&next, message);
 		if (code) {
 			refused = true;
 			answer_error(&fake->queue, message, message->nlmsg_seq, fake->port, -code);
@@ -1065,6 +1116,7 @@ static inline void fake_batch(struct fake *fake, const void *bytes, size_t lengt
 	}
 	if (less && next.count)
 		store_delete(&next, next.count - 1);
+	assert_false(trial && ended);
 	if (!refused && ended) {
 		struct store old = fake->store;
 

@@ -97,6 +97,36 @@ static inline void mutate_dormant(struct ruleset *r)
 	r->flags = TABLE_DORMANT;
 }
 
+/* A watch owns it, or owned it: no difference. */
+static inline void mutate_owned(struct ruleset *r)
+{
+	r->flags = TABLE_OWNED;
+	r->owner = 4711;
+}
+
+static inline void mutate_left(struct ruleset *r)
+{
+	r->flags = TABLE_PERSIST;
+}
+
+/* It will be gone with its owner. */
+static inline void mutate_owned_only(struct ruleset *r)
+{
+	r->flags = TABLE_OWNER;
+	r->owner = 4711;
+}
+
+static inline void mutate_left_dormant(struct ruleset *r)
+{
+	r->flags = TABLE_PERSIST | TABLE_DORMANT;
+}
+
+/* Flags that nobody knows. */
+static inline void mutate_strange_flags(struct ruleset *r)
+{
+	r->flags = TABLE_OWNED | 0x50;
+}
+
 static inline void mutate_counter_gone(struct ruleset *r)
 {
 	/* With the rules that count in it, since the kernel keeps what is referred to. */
@@ -655,6 +685,11 @@ static const struct mutation {
 } mutations[] = {
 	{.name = "nothing", .mutate = mutate_nothing, .equal = true},
 	{.name = "dormant", .mutate = mutate_dormant},
+	{.name = "owned", .mutate = mutate_owned, .model_only = true, .equal = true},
+	{.name = "left by its owner", .mutate = mutate_left, .equal = true},
+	{.name = "owned, and gone with its owner", .mutate = mutate_owned_only, .model_only = true},
+	{.name = "left by its owner, dormant", .mutate = mutate_left_dormant, .model_only = true},
+	{.name = "flags of tomorrow", .mutate = mutate_strange_flags, .model_only = true},
 	{.name = "counter gone", .mutate = mutate_counter_gone},
 	{.name = "counter extra", .mutate = mutate_counter_extra},
 	{.name = "counter extra, referred to", .mutate = mutate_counter_referred},

@@ -13,6 +13,7 @@ struct scene {
 	struct changeset *drift;
 	struct foreign *foreign;
 	struct audit_facts facts;
+	struct owner owner;
 	struct findings findings;
 };
 
@@ -201,7 +202,45 @@ static void owner(struct scene *s)
 
 static void our_owner(struct scene *s)
 {
-	s->foreign->ours_is_owned = true;
+	s->foreign->ours_flags = TABLE_OWNED;
+	s->foreign->ours_owner = 4711;
+	s->owner = (struct owner){.port = 4711, .process = 4712, .program = "firewalld"};
+	s->facts.owner = &s->owner;
+}
+
+static void our_watch(struct scene *s)
+{
+	our_owner(s);
+	s->owner = (struct owner){.port = 4711, .process = 4711, .program = OWNER_PROGRAM, .ours = true};
+}
+
+static void our_watch_and_others(struct scene *s)
+{
+	our_watch(s);
+	owner(s);
+}
+
+static void our_owner_hidden(struct scene *s)
+{
+	our_owner(s);
+	s->owner = (struct owner){.port = 4711, .why = "hidden from us"};
+}
+
+static void our_owner_not_asked(struct scene *s)
+{
+	our_owner(s);
+	s->facts.owner = NULL;
+}
+
+static void our_owner_fatal(struct scene *s)
+{
+	our_watch(s);
+	s->foreign->ours_flags = TABLE_OWNER;
+}
+
+static void left(struct scene *s)
+{
+	s->foreign->ours_flags = TABLE_PERSIST;
 }
 
 static void managers(struct scene *s)
@@ -297,7 +336,15 @@ static const struct fixture {
 	{"firewall.owner", NULL, managers, OUTCOME_PASS, SEVERITY_WARNING, "known by name: ip filter (ufw)"},
 	{"firewall.owner", NULL, unchanged, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Operation not permitted"},
 	{"firewall.owner", NULL, owner, OUTCOME_FAIL, SEVERITY_WARNING, "inet firewalld (firewalld)"},
-	{"firewall.owner", NULL, our_owner, OUTCOME_FAIL, SEVERITY_WARNING, "table inet dflyguard: a program owns it"},
+	{"firewall.owner", NULL, our_owner, OUTCOME_FAIL, SEVERITY_WARNING,
+		"table inet dflyguard: it is owned by process 4712 (firewalld): nobody else can change it"},
+	{"firewall.owner", NULL, our_watch, OUTCOME_PASS, SEVERITY_WARNING, "ours is owned by a dflyguard watch"},
+	{"firewall.owner", NULL, our_watch_and_others, OUTCOME_FAIL, SEVERITY_WARNING, "inet firewalld (firewalld)"},
+	{"firewall.owner", NULL, our_owner_hidden, OUTCOME_UNKNOWN, SEVERITY_WARNING,
+		"a program that cannot be told: nobody else can change it while that runs: hidden from us"},
+	{"firewall.owner", NULL, our_owner_not_asked, OUTCOME_UNKNOWN, SEVERITY_WARNING, "a program that cannot be"},
+	{"firewall.owner", NULL, our_owner_fatal, OUTCOME_FAIL, SEVERITY_CRITICAL, "without the flag persist"},
+	{"firewall.owner", NULL, left, OUTCOME_PASS, SEVERITY_WARNING, "none that names a guarded port has an owner"},
 	{"firewall.owner", NULL, unreadable, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Operation not permitted"},
 	{"firewall.owner", NULL, incomplete, OUTCOME_UNKNOWN, SEVERITY_WARNING, "more rules"},
 };
@@ -332,6 +379,45 @@ static void test_fixtures(void **state)
 		if (found != 1)
 			fail_msg("fixture %zu: %zu findings of %s", i, found, f->id);
 		scene_done(&scene);
+	}
+}
+
+/* Of what only watch knows: whether it owns the table. */
+static void test_watch_own(void **state)
+{
+	static const struct {
+		struct watch_facts facts;
+		enum outcome outcome;
+		enum severity severity;
+		const char *text;
+	} rows[] = {
+		{{.own = false}, OUTCOME_NOT_APPLICABLE, SEVERITY_WARNING, "was not asked"},
+		{{.own = true}, OUTCOME_PASS, SEVERITY_WARNING, "owned"},
+		{{.own = true, .own_unknown = "no such flag", .own_failed = "that failed"}, OUTCOME_UNKNOWN,
+			SEVERITY_WARNING, "it cannot be owned: no such flag"},
+		{{.own = true, .own_failed = "nft owns it"}, OUTCOME_FAIL, SEVERITY_WARNING,
+			"it is not owned: nft owns it"},
+		{{.own = true, .own_failed = "a policy waits", .own_waits = true}, OUTCOME_FAIL, SEVERITY_INFO,
+			"a policy waits"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct watch_facts facts = rows[i].facts;
+		struct findings findings = {0};
+		const struct finding *finding = NULL;
+
+		facts.policy_path = "p";
+		audit_watch(&facts, &findings);
+		for (size_t k = 0; k < findings.count; k++)
+			if (strcmp(findings.items[k].check->id, "watch.own") == 0)
+				finding = &findings.items[k];
+		assert_non_null(finding);
+		if (finding->outcome != rows[i].outcome || finding->severity != rows[i].severity ||
+			!strstr(finding->message, rows[i].text))
+			fail_msg("row %zu: %s, %s, '%s'", i, outcome_name(finding->outcome),
+				severity_name(finding->severity), finding->message);
+		findings_done(&findings);
 	}
 }
 
@@ -508,6 +594,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fixtures),
+		cmocka_unit_test(test_watch_own),
 		cmocka_unit_test(test_every_check_has_fixtures),
 		cmocka_unit_test(test_unknown_is_no_pass),
 		cmocka_unit_test(test_exit_status),

@@ -500,6 +500,12 @@ static const struct {
 	{"table", NFT_MSG_NEWTABLE, OURS "2=00000000 3=00000004 4=0000000000000009", 0, 0, "table flags 0"},
 	{"table dormant", NFT_MSG_NEWTABLE, OURS "2=00000001", 0, 0, "table flags 1"},
 	{"table with a comment", NFT_MSG_NEWTABLE, OURS "2=00000000 6=0003616200", 0, 0, "table flags 0 comment ab"},
+	{"table owned", NFT_MSG_NEWTABLE, OURS "2=00000006 7=00001267", 0, 0, "table flags 6 owner 4711"},
+	{"table owned by a high port", NFT_MSG_NEWTABLE, OURS "2=00000002 7=c8aaaaaa", 0, 0,
+		"table flags 2 owner 3366628010"},
+	{"table left by its owner", NFT_MSG_NEWTABLE, OURS "2=00000004", 0, 0, "table flags 4"},
+	{"table with a flag of tomorrow", NFT_MSG_NEWTABLE, OURS "2=00000008", 0, 0, "table flags 8"},
+	{"table with half an owner", NFT_MSG_NEWTABLE, OURS "2=00000006 7=1267", 0, 0, "table flags 6"},
 	{"table without flags", NFT_MSG_NEWTABLE, OURS, 0, -EBADMSG, NULL},
 	{"table with short flags", NFT_MSG_NEWTABLE, OURS "2=0000", 0, -EBADMSG, NULL},
 	{"table cut", NFT_MSG_NEWTABLE, OURS "2=00000000 3=00000004", 4, -EBADMSG, NULL},
@@ -627,6 +633,8 @@ static char *describe(const struct ruleset *r)
 
 	if (r->comment || r->handle || !r->present) {
 		text_printf(&text, "table flags %u", r->flags);
+		if (r->owner)
+			text_printf(&text, " owner %u", r->owner);
 		comment = r->comment;
 	}
 	for (size_t i = 0; i < r->counter_count; i++) {
@@ -2016,6 +2024,108 @@ static void test_commit_owned(void **state)
 	compiled_done(&compiled);
 }
 
+/* A trial, which leaves everything as it is; and what it says of kernels that cannot. */
+static void test_can_own(void **state)
+{
+	(void)state;
+	for (unsigned int old = 0; old < 2; old++) {
+		struct compiled compiled = compile_golden("tls-required");
+		struct err err = {0};
+		struct fake fake;
+		struct nft *nft;
+		uint32_t generation;
+
+		fake_begin(&fake);
+		fake_load(&fake, compiled.ruleset);
+		fake.old = old;
+		generation = fake.generation;
+		nft = fake_open(&fake);
+		assert_int_equal(nft_can_own(nft, &err), old ? -EOPNOTSUPP : 0);
+		assert_int_equal(err.code, old ? EOPNOTSUPP : 0);
+		assert_int_equal(fake.batches, 1);
+		assert_int_equal(fake.generation, generation);
+		nft_close(nft);
+		fake_done(&fake);
+		compiled_done(&compiled);
+	}
+}
+
+/* From whatever is there to a table of our own: by an update where that can be, else anew; and back to nobody's. */
+static void test_own(void **state)
+{
+	static const struct {
+		uint32_t observed, expected, stored;
+		bool anew;
+		unsigned int transactions;
+	} rows[] = {
+		{0, TABLE_OWNED, TABLE_OWNED, true, 2},
+		{TABLE_DORMANT, TABLE_OWNED, TABLE_OWNED, true, 2},
+		{TABLE_PERSIST, TABLE_OWNED, TABLE_OWNED, false, 1},
+		{TABLE_PERSIST | TABLE_DORMANT, TABLE_OWNED, TABLE_OWNED, false, 1},
+		{TABLE_OWNED, TABLE_OWNED, TABLE_OWNED, false, 0},
+		{TABLE_OWNED | TABLE_DORMANT, TABLE_OWNED, TABLE_OWNED, true, 2},
+		{TABLE_PERSIST, 0, TABLE_PERSIST, false, 0},
+		{TABLE_PERSIST | TABLE_DORMANT, 0, TABLE_PERSIST, false, 1},
+		{TABLE_OWNED, 0, TABLE_OWNED, false, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct compiled compiled = compile_golden("everything");
+		struct compiled before = compile_golden("everything");
+		unsigned int transactions = 0;
+		struct snapshot snapshot = {0};
+		struct err err = {0};
+		struct fake fake;
+		struct nft *nft;
+
+		compiled.ruleset->flags = rows[i].expected;
+		before.ruleset->flags = rows[i].observed;
+		fake_begin(&fake);
+		fake_load(&fake, before.ruleset);
+		nft = fake_open(&fake);
+		for (;;) {
+			struct changeset *changes;
+			bool prepare;
+
+			ruleset_free(snapshot.ruleset);
+			assert_int_equal(nft_read(nft, &snapshot, &err), 0);
+			changes = ruleset_diff(compiled.ruleset, snapshot.ruleset);
+			prepare = changeset_needs_preparing(changes);
+			assert_int_equal(prepare, rows[i].anew && transactions == 0);
+			assert_int_equal(changes->table_replace, prepare);
+			if (changes->count && nft_commit(nft, changes, snapshot.generation,
+						      prepare ? COMMIT_PREPARE : COMMIT_ALL, NULL, NULL, &err) < 0)
+				fail_msg("row %zu: %s", i, err.message);
+			/* At no moment does a hook ask an interval set that is new. */
+			if (prepare) {
+				struct ruleset *between = store_ruleset(&fake.store);
+				const struct rule *rule = &ruleset_chain(between, "prerouting")->rules[0];
+				const struct set *asked = ruleset_set(between, rule->terms[rule->term_count - 2].name);
+
+				assert_false(asked->interval);
+				assert_true(asked->elements.count >= 4);
+				assert_int_equal(between->flags, TABLE_OWNED);
+				ruleset_free(between);
+			}
+			bool done = changes->count == 0;
+
+			changeset_free(changes);
+			if (done)
+				break;
+			transactions++;
+			assert_true(transactions < 4);
+		}
+		if (transactions != rows[i].transactions || snapshot.ruleset->flags != rows[i].stored)
+			fail_msg("row %zu: %u transactions, flags %u", i, transactions, snapshot.ruleset->flags);
+		ruleset_free(snapshot.ruleset);
+		nft_close(nft);
+		fake_done(&fake);
+		compiled_done(&before);
+		compiled_done(&compiled);
+	}
+}
+
 static void test_remove(void **state)
 {
 	struct compiled compiled = compile_golden("everything");
@@ -2093,6 +2203,8 @@ int main(void)
 		cmocka_unit_test(test_commit),
 		cmocka_unit_test(test_commit_reserves),
 		cmocka_unit_test(test_commit_owned),
+		cmocka_unit_test(test_can_own),
+		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_progress),
 	};

@@ -352,6 +352,44 @@ static void show_status_waiting(const struct renderer *renderer, const struct re
 		mutate_nothing);
 }
 
+static void show_owned(const struct renderer *renderer, const struct report_style *style)
+{
+	const struct owner owner = {.port = 4711, .process = 4711, .program = "dflyguard", .ours = true};
+
+	show_status(renderer, style,
+		(struct report_status){
+			.in_force = true, .conforming = CONFORMING_YES, .policy_path = "p.conf", .owner = &owner},
+		mutate_owned);
+}
+
+/* Whoever he is, his name is text of a stranger. */
+static void show_owned_weird(const struct renderer *renderer, const struct report_style *style)
+{
+	const struct owner owner = {.port = 4711, .process = 4712, .program = "a\033[31m\377\"b\\"};
+
+	show_status(renderer, style,
+		(struct report_status){
+			.in_force = true, .conforming = CONFORMING_YES, .policy_path = "p.conf", .owner = &owner},
+		mutate_owned_only);
+}
+
+static void show_owned_unknown(const struct renderer *renderer, const struct report_style *style)
+{
+	const struct owner owner = {.port = 4294961152, .why = "no process that can be seen from here has the socket"};
+
+	show_status(renderer, style,
+		(struct report_status){
+			.in_force = true, .conforming = CONFORMING_YES, .policy_path = "p.conf", .owner = &owner},
+		mutate_owned);
+}
+
+static void show_left(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){.in_force = true, .conforming = CONFORMING_YES, .policy_path = "p.conf"},
+		mutate_left);
+}
+
 static void show_differing(const struct renderer *renderer, const struct report_style *style)
 {
 	show_status(renderer, style,
@@ -1032,6 +1070,13 @@ static void show_healed(const struct renderer *renderer, const struct report_sty
 		(struct report_event){.event = EVENT_HEALED, .environment = "production", .message = "2 put back"});
 }
 
+static void show_owns(const struct renderer *renderer, const struct report_style *style)
+{
+	show_event(renderer, style,
+		(struct report_event){
+			.event = EVENT_OWNED, .environment = "production", .message = "it was made anew"});
+}
+
 static void show_trouble(const struct renderer *renderer, const struct report_style *style)
 {
 	show_event(renderer, style,
@@ -1137,6 +1182,12 @@ static const struct report_case cases[] = {
 	{"confirmed-quiet", "confirm", false, true, show_confirmed, "confirmed=true"},
 	{"confirmed-nothing", "confirm", false, false, show_nothing_to_confirm, "confirmed=false environment=null"},
 	{"status-waiting", "status", false, false, show_status_waiting, "confirm_until=\"2026-01-02T03:05:05Z\""},
+	{"status-owned", "status", false, false, show_owned,
+		"persists=true owner.pid=4711 owner.program=\"dflyguard\""},
+	{"status-owned-weird", "status", false, false, show_owned_weird, "persists=false owner.pid=4712"},
+	{"status-owned-unknown", "status", false, false, show_owned_unknown,
+		"persists=true owner.pid=null owner.port=4294961152"},
+	{"status-left", "status", false, false, show_left, "persists=true owner=null"},
 	{"status-in-force", "status", false, false, show_in_force,
 		"in_force=true why_not=null conforming=true counters.refused_source.packets=1234567 "
 		"counters.refused_source.bytes=98765432 sources=8 since=\"2026-01-02T03:04:05Z\""},
@@ -1224,6 +1275,7 @@ static const struct report_case cases[] = {
 		"event=\"start\" message=\"watches\" time=\"2026-01-02T03:04:05.678Z\" process=null id=null"},
 	{"watch-quiet", "watch", false, true, show_start, EVENT_KEYS},
 	{"watch-healed", "watch", true, true, show_healed, EVENT_KEYS "event=\"healed\""},
+	{"watch-owned", "watch", false, false, show_owns, EVENT_KEYS "event=\"owned\""},
 	{"watch-trouble", "watch", false, false, show_trouble, EVENT_KEYS "event=\"trouble\""},
 	{"watch-add", "watch", false, false, show_drift_add,
 		EVENT_KEYS

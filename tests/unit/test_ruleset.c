@@ -437,6 +437,47 @@ static void test_diff(void **state)
 	compiled_done(&expected);
 }
 
+/* What we want to own must be ours, by this very socket, and by no other. */
+static void test_diff_owned(void **state)
+{
+	static const struct {
+		uint32_t flags, owner;
+		bool differs, replace;
+	} rows[] = {
+		{TABLE_OWNED, 4711, false, false},
+		{TABLE_OWNED, 4712, true, true},
+		{TABLE_OWNED | TABLE_DORMANT, 4711, true, true},
+		{TABLE_OWNED | 0x50, 4711, true, true},
+		{TABLE_OWNER, 4711, true, true},
+		{TABLE_PERSIST, 0, true, false},
+		{TABLE_PERSIST | TABLE_DORMANT, 0, true, false},
+		{TABLE_DORMANT, 0, true, true},
+		{0, 0, true, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct compiled expected = compile_golden("everything");
+		struct compiled observed = compile_golden("everything");
+		struct changeset *changes;
+
+		expected.ruleset->flags = TABLE_OWNED;
+		expected.ruleset->owner = 4711;
+		observed.ruleset->flags = rows[i].flags;
+		observed.ruleset->owner = rows[i].owner;
+		changes = ruleset_diff(expected.ruleset, observed.ruleset);
+		if (changes->count != rows[i].differs || changes->table_replace != rows[i].replace)
+			fail_msg("row %zu: %zu changes", i, changes->count);
+		for (size_t k = 0; k < expected.ruleset->set_count; k++)
+			assert_int_equal(changes->expected_sets[k], rows[i].replace ? WORK_CREATE : WORK_NONE);
+		for (size_t k = 0; k < observed.ruleset->chain_count; k++)
+			assert_int_equal(changes->observed_chains[k], WORK_NONE);
+		changeset_free(changes);
+		compiled_done(&observed);
+		compiled_done(&expected);
+	}
+}
+
 /* The length of a list of foreign rules must not be what an attacker makes us slow, or wrong, with. */
 static void test_diff_long(void **state)
 {
@@ -482,7 +523,10 @@ static void test_diff_symmetric(void **state)
 		apply_mutation(&mutations[i], observed.ruleset);
 		if (observed.ruleset->other_count == 0) {
 			changes = ruleset_diff(observed.ruleset, expected.ruleset);
-			if ((changes->count == 0) != mutations[i].equal)
+			/* But who wants to own it is not content with one that he does not. */
+			bool equal = mutations[i].equal && !(observed.ruleset->flags & TABLE_OWNED);
+
+			if ((changes->count == 0) != equal)
 				fail_msg("%s", mutations[i].name);
 			changeset_free(changes);
 		}
@@ -824,6 +868,7 @@ int main(void)
 		cmocka_unit_test(test_source_list),
 		cmocka_unit_test(test_label),
 		cmocka_unit_test(test_diff),
+		cmocka_unit_test(test_diff_owned),
 		cmocka_unit_test(test_diff_long),
 		cmocka_unit_test(test_diff_symmetric),
 		cmocka_unit_test(test_diff_policies),

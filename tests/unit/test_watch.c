@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmd/watch.h"
+#include "fake_kernel.h"
 #include "mutations.h"
 #include "policies.h"
 
@@ -320,6 +321,68 @@ static void test_message_ids(void **state)
 	}
 }
 
+/* --- owning the table --- */
+
+static void test_must_own(void **state)
+{
+	static const struct {
+		const char *name;
+		bool asked, old;
+		uint32_t flags, owner;
+		bool must, owned;
+		const char *cannot, *not_owned; /* NULL: nothing of it */
+	} rows[] = {
+		{"not asked", false, false, 0, 0, false, false, NULL, NULL},
+		{"nobody's", true, false, 0, 0, true, false, NULL, NULL},
+		{"left", true, false, TABLE_PERSIST, 0, true, false, NULL, NULL},
+		{"ours", true, false, TABLE_OWNED, 4711, false, true, NULL, NULL},
+		{"ours, but it would be gone with us", true, false, TABLE_OWNER, 4711, true, false, NULL, NULL},
+		{"another's", true, false, TABLE_OWNED, 3, false, false, NULL, "port id 3"},
+		{"an old kernel", true, true, 0, 0, false, false, "no tables that stay", NULL},
+		{"an old kernel, nobody asked", false, true, 0, 0, false, false, NULL, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct compiled compiled = compile_golden("tls-required");
+		struct options options = {.heal = true, .own = rows[i].asked};
+		struct fake fake;
+		struct watch watch = {.options = &options};
+		uint32_t generation;
+		bool must;
+
+		fake_begin(&fake);
+		fake.old = rows[i].old;
+		generation = fake.generation;
+		watch.nft = fake_open(&fake);
+		compiled.ruleset->flags = rows[i].flags;
+		compiled.ruleset->owner = rows[i].owner;
+		must = watch_must_own(&watch, compiled.ruleset);
+		if (must != rows[i].must || watch.owned != rows[i].owned)
+			fail_msg("%s: %d, %d", rows[i].name, must, watch.owned);
+		if (rows[i].cannot ? !watch.cannot_own || !strstr(watch.cannot_own, rows[i].cannot)
+				   : watch.cannot_own != NULL)
+			fail_msg("%s: %s", rows[i].name, watch.cannot_own);
+		if (rows[i].not_owned ? !watch.not_owned || !strstr(watch.not_owned, rows[i].not_owned)
+				      : watch.not_owned != NULL)
+			fail_msg("%s: %s", rows[i].name, watch.not_owned);
+		/* What is healed is healed in any case; and is ours where it can be. */
+		compiled.ruleset->flags = compiled.ruleset->owner = 0;
+		watch_own(&watch, compiled.ruleset);
+		assert_int_equal(compiled.ruleset->flags, rows[i].asked && !rows[i].old ? TABLE_OWNED : 0);
+		assert_int_equal(compiled.ruleset->owner, rows[i].asked && !rows[i].old ? 4711 : 0);
+		/* What the kernel said once it is not asked again. */
+		watch_must_own(&watch, compiled.ruleset);
+		assert_true(fake.batches <= (rows[i].old ? 1 : 2));
+		assert_int_equal(fake.generation, generation);
+		free(watch.cannot_own);
+		free(watch.not_owned);
+		nft_close(watch.nft);
+		fake_done(&fake);
+		compiled_done(&compiled);
+	}
+}
+
 /* --- metrics --- */
 
 #define WEIRD "a\"b\\c\nd\377e\303\244{}"
@@ -435,6 +498,7 @@ int main(void)
 		cmocka_unit_test(test_notify),
 		cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_message_ids),
+		cmocka_unit_test(test_must_own),
 		cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_metrics_file),
 	};
