@@ -139,11 +139,11 @@ static void suppressions(struct json *json, const struct policy *policy, const s
 	struct srcloc where = policy ? policy_place(policy, finding->waived_origin) : (struct srcloc){0};
 	char until[DATE_TEXT];
 
+	/* No `status` (in the schema: `state`): both say that what has none is accepted. */
 	json_array_begin(json, "suppressions");
 	if (finding->waived) {
 		json_object_begin(json, NULL);
 		json_string(json, "kind", "external");
-		json_string(json, "status", "accepted");
 		json_string(json, "justification", finding->waived);
 		if (where.file) {
 			json_object_begin(json, "location");

@@ -977,16 +977,16 @@ static void show_audit_unchanged(const struct renderer *renderer, const struct r
 
 static void show_checks(const struct renderer *renderer, const struct report_style *style)
 {
-	struct check all[64];
-	size_t count;
-	size_t watch_count;
-	const struct check *checks = audit_checks(&count);
-	const struct check *watch_checks = audit_watch_checks(&watch_count);
+	const struct check *all[100];
+	const struct check *check;
+	size_t count = 0;
 
-	assert_true(count + watch_count <= ARRAY_SIZE(all));
-	memcpy(all, checks, count * sizeof(*all));
-	memcpy(all + count, watch_checks, watch_count * sizeof(*all));
-	renderer->checks(style, all, count + watch_count);
+	for (size_t i = 0; (check = audit_check(i)) && count < ARRAY_SIZE(all); i++)
+		all[count++] = check;
+	for (size_t i = 0; (check = audit_watch_check(i)) && count < ARRAY_SIZE(all); i++)
+		all[count++] = check;
+	assert_true(count < ARRAY_SIZE(all));
+	renderer->checks(style, all, count);
 }
 
 /* --- errors --- */
