@@ -3,8 +3,8 @@
 /*
  * audit as SARIF 2.1.0, the format in which tools hand findings to others:
  * https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html (section numbers below are of that text).
- * The checks are the rules, all of them in each log, so that a rule's index is its place in the table. What we emit,
- * and nothing else, is in tests/sarif-subset.json.
+ * The checks are the rules, all of them in each log with results, so that a rule's index is its place in the table.
+ * What we emit, and nothing else, is in tests/sarif-subset.json.
  */
 
 #include <string.h>
@@ -116,7 +116,7 @@ static void rule(struct json *json, const struct check *check)
 	json_object_end(json);
 }
 
-static void driver(struct json *json)
+static void driver(struct json *json, bool rules)
 {
 	const struct check *check;
 
@@ -124,10 +124,12 @@ static void driver(struct json *json)
 	json_object_begin(json, "driver");
 	json_string(json, "name", "dflyguard");
 	json_string(json, "version", DFLYGUARD_VERSION);
-	json_array_begin(json, "rules");
-	for (size_t i = 0; (check = audit_check(i)); i++)
-		rule(json, check);
-	json_array_end(json);
+	if (rules) {
+		json_array_begin(json, "rules");
+		for (size_t i = 0; (check = audit_check(i)); i++)
+			rule(json, check);
+		json_array_end(json);
+	}
 	json_object_end(json);
 	json_object_end(json);
 }
@@ -186,14 +188,14 @@ static void result(struct json *json, const struct report_audit *report, const s
 
 /* --- the log --- */
 
-static void head(struct json *json)
+static void head(struct json *json, bool rules)
 {
 	json_object_begin(json, NULL);
 	json_string(json, "$schema", SARIF_SCHEMA);
 	json_string(json, "version", "2.1.0");
 	json_array_begin(json, "runs");
 	json_object_begin(json, NULL);
-	driver(json);
+	driver(json, rules);
 }
 
 static void tail(struct json *json, const char *command, const char *environment)
@@ -212,7 +214,7 @@ static void audit(const struct report_style *style, const struct report_audit *r
 {
 	struct json json = {.stream = style->stream, .indented = true};
 
-	head(&json);
+	head(&json, true);
 	json_array_begin(&json, "invocations");
 	json_object_begin(&json, NULL);
 	json_bool(&json, "executionSuccessful", true);
@@ -248,7 +250,7 @@ static void error(const struct report_style *style, const struct err *err, const
 	_cleanup_free_ char *text =
 		err->hint[0] ? mem_format("%s; %s", err->message, err->hint) : mem_string(err->message);
 
-	head(&json);
+	head(&json, false);
 	json_array_begin(&json, "invocations");
 	json_object_begin(&json, NULL);
 	json_bool(&json, "executionSuccessful", false);
