@@ -482,18 +482,27 @@ static void check_expectation(struct reader *reader, struct expectation *expecta
 
 /* --- waivers --- */
 
+/* Whether what it waives, and where, was understood. */
+static bool is_understood(const struct reader *reader, size_t index)
+{
+	const struct waiver *waiver = &reader->policy->waivers[index];
+
+	return !reader->waiver_doubts[index] && waiver->check[0] &&
+	       (!waiver->environment_name || waiver->environment != POLICY_EVERY_ENVIRONMENT);
+}
+
 static void check_waiver(struct reader *reader, size_t index)
 {
 	struct waiver *waiver = &reader->policy->waivers[index];
 
 	check_missing(reader, SECTION_WAIVE, waiver, waiver->origin, reader->waiver_doubts[index]);
 	link_environment(reader, waiver->environment_name, waiver->environment_name_origin, &waiver->environment);
-	for (size_t i = 0; i < index && !reader->waiver_doubts[index]; i++) {
+	for (size_t i = 0; i < index && is_understood(reader, index); i++) {
 		const struct waiver *before = &reader->policy->waivers[i];
 		struct srcloc place = policy_place(reader->policy, before->origin);
 
-		if (before->environment != waiver->environment || strcmp(before->check, waiver->check) != 0 ||
-			!same_string(before->subject, waiver->subject))
+		if (!is_understood(reader, i) || before->environment != waiver->environment ||
+			strcmp(before->check, waiver->check) != 0 || !same_string(before->subject, waiver->subject))
 			continue;
 		mistake_add(reader, waiver->origin, "a second waiver of '%s': the first stands in %s:%u; keep one",
 			waiver->check, place.file, place.line);

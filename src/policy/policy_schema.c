@@ -81,7 +81,7 @@ const char *expect_verdict_name(enum expect_verdict verdict)
 		.name = option, .kind = form, .value = offsetof(struct type, member),                                  \
 		.origin = offsetof(struct type, origin_member), ##__VA_ARGS__                                          \
 	}
-#define TEXT(type, option, form, member)      OPTION(type, option, form, member, member##_origin)
+#define TEXT(type, option, form, member, ...) OPTION(type, option, form, member, member##_origin, ##__VA_ARGS__)
 #define LIST(type, option, form, member, ...) OPTION(type, option, form, member, member.origin, ##__VA_ARGS__)
 #define PORT(type, option, member, least, most, ...)                                                                   \
 	OPTION(type, option, OPTION_PORT, member, member##_origin, .minimum = (least), .maximum = (most), ##__VA_ARGS__)
@@ -154,10 +154,8 @@ static const struct option_schema expect_options[] = {
 
 static const struct option_schema waive_options[] = {
 	TEXT(waiver, "environment", OPTION_NAME, environment_name),
-	OPTION(waiver, "reason", OPTION_WORDS, reason, reason_origin,
-		.if_missing = "reason = \"why this is borne with, and by whom\""),
-	OPTION(waiver, "until", OPTION_DATE, until, until_origin,
-		.if_missing = "until = YYYY-MM-DD, the last day on which it holds"),
+	TEXT(waiver, "reason", OPTION_WORDS, reason, .if_missing = "reason = \"why this is borne with, and by whom\""),
+	TEXT(waiver, "until", OPTION_DATE, until, .if_missing = "until = YYYY-MM-DD, the last day on which it holds"),
 	TEXT(waiver, "subject", OPTION_WORDS, subject),
 };
 

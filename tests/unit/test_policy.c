@@ -271,6 +271,22 @@ static void dump_expectation(struct text *text, const struct policy *policy, con
 	dump_word(text, policy, "verdict", expect_verdict_name(e->verdict), e->verdict_origin);
 }
 
+static void dump_waiver(struct text *text, const struct policy *policy, const struct waiver *w)
+{
+	bool every = w->environment == POLICY_EVERY_ENVIRONMENT;
+	char until[DATE_TEXT];
+
+	text_printf(text, "waive %s", w->check);
+	dump_place(text, policy, w->origin);
+	text_append(text, "\n");
+	dump_word(text, policy, "environment", every ? "(every)" : policy->environments[w->environment].name,
+		w->environment_name_origin);
+	dump_word(text, policy, "reason", w->reason, w->reason_origin);
+	dump_word(text, policy, "until", date_format(w->until, until), w->until_origin);
+	if (w->subject)
+		dump_word(text, policy, "subject", w->subject, w->subject_origin);
+}
+
 static void dump_diagnostics(struct text *text, const struct diagnostics *diagnostics)
 {
 	for (size_t i = 0; i < diagnostics->count; i++) {
@@ -314,6 +330,8 @@ static void dump_policy(struct text *text, const struct policy *policy)
 		dump_environment(text, policy, &policy->environments[i]);
 	for (size_t i = 0; i < policy->expectation_count; i++)
 		dump_expectation(text, policy, &policy->expectations[i]);
+	for (size_t i = 0; i < policy->waiver_count; i++)
+		dump_waiver(text, policy, &policy->waivers[i]);
 	text_printf(text, "%zu sources written\n", policy->source_count);
 	policy_notes(policy, &notes);
 	dump_diagnostics(text, &notes);
@@ -786,6 +804,39 @@ static void test_source_limit(void **state)
 		got, "text:1000002: more than 1,000,000 sources: join what is adjacent into prefixes or ranges\n");
 }
 
+static void test_waiver_limit(void **state)
+{
+	_cleanup_text_ struct text text = {0};
+	_cleanup_free_ char *told = NULL;
+
+	(void)state;
+	text_append(&text, "service { tls_port = 6380 } environment e { clients = {} }\n");
+	for (unsigned int i = 0; i < POLICY_MAX_WAIVERS + 2; i++)
+		text_printf(&text, "waive a.b { reason = x until = 2027-01-01 subject = s%u }\n", i);
+	told = load_text(text_string(&text), NULL);
+	assert_string_equal(told, "text:1002: more than 1,000 waivers: join them, with * in their 'subject'\n");
+}
+
+static void test_words_limit(void **state)
+{
+	char words[POLICY_MAX_WORDS + 2];
+
+	(void)state;
+	for (unsigned int more = 0; more < 2; more++) {
+		_cleanup_free_ char *text = NULL;
+		_cleanup_free_ char *told = NULL;
+
+		memset(words, 'a', sizeof(words));
+		words[POLICY_MAX_WORDS + more] = '\0';
+		text = mem_format("service { tls_port = 6380 } environment e { clients = {} } "
+				  "waive a.b { until = 2027-01-01 reason = %s }",
+			words);
+		told = load_text(text, NULL);
+		assert_string_equal(
+			told, more ? "text:1: reason: longer than 500 bytes: write it in fewer words\n" : "");
+	}
+}
+
 static void test_expectation_limit(void **state)
 {
 	_cleanup_text_ struct text text = {0};
@@ -1108,6 +1159,17 @@ static void same_rest(const struct policy *a, const struct policy *b)
 		assert_int_equal(one->to.v4.count, other->to.v4.count);
 		assert_int_equal(one->to.v6.count, other->to.v6.count);
 	}
+	assert_int_equal(a->waiver_count, b->waiver_count);
+	for (size_t i = 0; i < a->waiver_count; i++) {
+		const struct waiver *one = &a->waivers[i];
+		const struct waiver *other = &b->waivers[i];
+
+		assert_int_equal(one->environment, other->environment);
+		assert_int_equal(one->until, other->until);
+		assert_string_equal(one->check, other->check);
+		assert_string_equal(one->reason, other->reason);
+		assert_true(same_string(one->subject, other->subject));
+	}
 }
 
 static void check_printed(const char *what, const struct policy *policy)
@@ -1426,6 +1488,8 @@ int main(int count, char **arguments)
 		cmocka_unit_test(test_text_limit),
 		cmocka_unit_test(test_source_limit),
 		cmocka_unit_test(test_expectation_limit),
+		cmocka_unit_test(test_waiver_limit),
+		cmocka_unit_test(test_words_limit),
 		cmocka_unit_test(test_reported_limit),
 		cmocka_unit_test(test_many_networks),
 		cmocka_unit_test(test_many_unknown),
