@@ -291,6 +291,9 @@ json() {
 		guard --format json check
 		policy <<<'environment a { clients = {"10.0.0.0/8", "10.0.0.1"} tls = off }'
 		guard --format json --verbose check
+		policy <<<'default_environment = a environment a { clients = {} tls = off }
+			waive bind.server { reason = "there is none" until = 9999-12-31 }'
+		guard --format json audit
 		{ for _ in {1..201}; do echo 'mistake = 1'; done; } | policy
 		guard --format json check
 		logged
