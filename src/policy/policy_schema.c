@@ -159,13 +159,16 @@ static const struct option_schema waive_options[] = {
 	TEXT(waiver, "subject", OPTION_WORDS, subject),
 };
 
+#define SECTION(called, table, ...)                                                                                    \
+	.name = (called), .options = (table), .option_count = ARRAY_SIZE(table), ##__VA_ARGS__
+
 const struct section_schema policy_sections[SECTION_KINDS] = {
-	[SECTION_TOP] = {"", false, top_options, ARRAY_SIZE(top_options)},
-	[SECTION_SERVICE] = {"service", false, service_options, ARRAY_SIZE(service_options)},
-	[SECTION_NETWORK] = {"network", true, network_options, ARRAY_SIZE(network_options)},
-	[SECTION_ENVIRONMENT] = {"environment", true, environment_options, ARRAY_SIZE(environment_options)},
-	[SECTION_EXPECT] = {"expect", false, expect_options, ARRAY_SIZE(expect_options), true, "an expectation"},
-	[SECTION_WAIVE] = {"waive", true, waive_options, ARRAY_SIZE(waive_options), true, "a waiver"},
+	[SECTION_TOP] = {SECTION("", top_options)},
+	[SECTION_SERVICE] = {SECTION("service", service_options)},
+	[SECTION_NETWORK] = {SECTION("network", network_options, .titled = true)},
+	[SECTION_ENVIRONMENT] = {SECTION("environment", environment_options, .titled = true)},
+	[SECTION_EXPECT] = {SECTION("expect", expect_options, .inner = true, .noun = "an expectation")},
+	[SECTION_WAIVE] = {SECTION("waive", waive_options, .titled = true, .inner = true, .noun = "a waiver")},
 };
 
 _Static_assert(ARRAY_SIZE(environment_options) <= SECTION_MAX_OPTIONS, "raise SECTION_MAX_OPTIONS");
