@@ -235,7 +235,7 @@ static int read_live(struct snapshot *snapshot, struct err *err)
 	return code;
 }
 
-static int answer(const struct options *options, struct report_explanation *report)
+static int answer(const struct options *options, const struct report_explanation *report)
 {
 	static const int statuses[] = {[DECISION_ALLOW] = EXIT_CONFORMING,
 		[DECISION_REFUSE] = EXIT_DIFFERS,
@@ -244,10 +244,11 @@ static int answer(const struct options *options, struct report_explanation *repo
 	struct evaluator *evaluator = evaluator_new(report->ruleset);
 	struct trace trace = {0};
 	struct arrival arrival = evaluate_journey(evaluator, report->journey, &trace);
+	struct report_explanation whole = *report;
 
-	report->arrival = &arrival;
-	report->trace = &trace;
-	options->renderer->explanation(&style, report);
+	whole.arrival = &arrival;
+	whole.trace = &trace;
+	options->renderer->explanation(&style, &whole);
 	trace_done(&trace);
 	evaluator_free(evaluator);
 	return finish_output(options, statuses[arrival.decision]);

@@ -90,7 +90,7 @@ static void become_watcher(const char *token, int ready)
 	pid_t child = fork();
 
 	if (child != 0)
-		_exit(child < 0);
+		_exit(child < 0 ? 1 : 0);
 	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

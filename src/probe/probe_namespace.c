@@ -188,7 +188,7 @@ static void search_processes(struct search *search)
 		uint64_t inode;
 		struct stat status;
 
-		search->refused += length == -EACCES || length == -EPERM;
+		search->refused += (length == -EACCES || length == -EPERM) && proc_is_program(directory);
 		if (length < 0 || !proc_link_number(link, (size_t)length, "net:[", &inode) ||
 			namespace_find(search->host, inode) != LISTENERS_NO_INDEX)
 			continue;
@@ -279,7 +279,7 @@ void namespaces_read(struct host *host, bool others, struct socket_table *table)
 		}
 	}
 	if (search.refused)
-		text_printf(&unknown, "%zu processes: not permitted", search.refused);
+		text_printf(&unknown, "%zu process%s: not permitted", search.refused, search.refused == 1 ? "" : "es");
 	if (search.full) {
 		text_printf(&unknown, "%smore than %u namespaces", unknown.length ? ", " : "", LISTENERS_MAX_NETWORKS);
 		host->truncated = true;

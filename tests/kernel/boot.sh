@@ -309,7 +309,7 @@ owned() { # somebody else owns the table: no ruleset is taken
 	echo 'add table inet dflyguard { flags owner; }' >&"${OWNER[1]}"
 	if wait_until 3 nft list table inet dflyguard && nft list table inet dflyguard | grep -q 'flags owner'; then
 		expect_exit 2 boot
-		expect_text "$errors" 'owner'
+		expect_text "$errors" 'owned by'
 	else
 		skip "this kernel has no tables with an owner"
 	fi
