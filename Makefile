@@ -4,6 +4,8 @@
 VERSION := 0.1.0
 PREFIX ?= /usr
 SBINDIR ?= $(PREFIX)/sbin
+# dflyguard-probe, which nobody starts by hand.
+LIBEXECDIR ?= $(PREFIX)/libexec/dflyguard
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/dflyguard
 SYSCONFDIR ?= /etc
@@ -26,7 +28,12 @@ PKG_CONFIG ?= pkg-config
 # Recursive (=): asked only when something is compiled, after set-up has installed pkg-config and the libraries.
 PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PACKAGES) $(LOADED))
 PACKAGE_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
-override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Iinclude -DDFLYGUARD_VERSION='"$(VERSION)"' $(WARNINGS) $(HARDENING) $(SANITIZER)
+# What dflyguard-probe alone is linked with.
+PROBE_PACKAGES := openssl hiredis libseccomp
+PROBE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PROBE_PACKAGES))
+# libzxcvbn has no file for pkg-config.
+PROBE_LIBS = $(shell $(PKG_CONFIG) --libs $(PROBE_PACKAGES)) -lzxcvbn -lm
+override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Iinclude -DDFLYGUARD_VERSION='"$(VERSION)"' -DDFLYGUARD_LIBEXECDIR='"$(LIBEXECDIR)"' $(WARNINGS) $(HARDENING) $(SANITIZER)
 override LDFLAGS += -pie -Wl,-z,relro,-z,now,--as-needed,-O1,--hash-style=gnu $(SANITIZER)
 
 ifeq ($(V),)
@@ -39,6 +46,8 @@ ROOMS := base policy ruleset nft bindguard probe audit report cmd
 SOURCES := $(filter-out src/cmd/main.c %.bpf.c,$(foreach room,$(ROOMS),$(wildcard src/$(room)/*.c)))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 MAIN := $(BUILD)/cmd/main.o
+# The program without privileges. Its main() stands in inspect.c, beside which tests link the other files.
+INSPECT := $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/inspect/*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -48,7 +57,9 @@ UNITS := $(notdir $(wildcard systemd/*.service systemd/*.timer))
 .PHONY: all run test test-long bench analyze format format-check layers install uninstall clean setup setup-run setup-test
 
 all: setup
-	@$(MAKE) --no-print-directory $(BUILD)/dflyguard
+	@$(MAKE) --no-print-directory programs
+.PHONY: programs
+programs: $(BUILD)/dflyguard $(BUILD)/dflyguard-probe
 
 setup:
 	@contrib/setup build
@@ -60,6 +71,7 @@ setup-test:
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/inspect/%.o: PACKAGE_CFLAGS = $(PROBE_CFLAGS)
 
 # The bind guard's programs run in the kernel: clang is the compiler that makes those. The object is then part of ours.
 CLANG ?= clang
@@ -75,6 +87,9 @@ $(BUILD)/libdflyguard.a: $(OBJECTS)
 
 $(BUILD)/dflyguard: $(MAIN) $(BUILD)/libdflyguard.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN) $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
+
+$(BUILD)/dflyguard-probe: $(INSPECT) $(BUILD)/libdflyguard.a
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PROBE_LIBS)
 
 $(BUILD)/tests/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
@@ -94,10 +109,10 @@ $(BUILD)/bench: $(wildcard tests/bench/*.c tests/bench/*.h) $(BUILD)/libdflyguar
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.a,$^) -lm
 
 .PHONY: build-tests
-build-tests: $(BUILD)/dflyguard $(UNIT_TESTS) $(FUZZERS)
+build-tests: programs $(UNIT_TESTS) $(FUZZERS)
 
 run: setup-run
-	@$(MAKE) --no-print-directory $(BUILD)/dflyguard
+	@$(MAKE) --no-print-directory programs
 	@contrib/demo $(BUILD)/dflyguard
 
 test: setup-test
@@ -107,7 +122,7 @@ test-long: setup-test
 	@tests/run --long
 
 bench: setup-test
-	@$(MAKE) --no-print-directory $(BUILD)/dflyguard $(BUILD)/bench
+	@$(MAKE) --no-print-directory programs $(BUILD)/bench
 	@$(BUILD)/bench --dflyguard $(BUILD)/dflyguard --json $(BUILD)/bench.json $(BENCH)
 
 analyze:
@@ -122,6 +137,7 @@ layers:
 
 install: all
 	install -D -m 0755 $(BUILD)/dflyguard $(DESTDIR)$(SBINDIR)/dflyguard
+	install -D -m 0755 $(BUILD)/dflyguard-probe $(DESTDIR)$(LIBEXECDIR)/dflyguard-probe
 	install -D -m 0644 docs/dflyguard.8 $(DESTDIR)$(MANDIR)/man8/dflyguard.8
 	install -d -m 0755 $(DESTDIR)$(DOCDIR)/policies
 	install -m 0644 README.md LICENSE docs/*.md docs/schema.json $(DESTDIR)$(DOCDIR)
@@ -134,7 +150,7 @@ install: all
 	done
 
 uninstall:
-	rm -rf $(DESTDIR)$(SBINDIR)/dflyguard $(DESTDIR)$(MANDIR)/man8/dflyguard.8 $(DESTDIR)$(DOCDIR)
+	rm -rf $(DESTDIR)$(SBINDIR)/dflyguard $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(MANDIR)/man8/dflyguard.8 $(DESTDIR)$(DOCDIR)
 	rm -f $(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(UNITS))
 
 clean:
@@ -147,10 +163,10 @@ $(BUILD)/tests/kernel/%: tests/kernel/%.c
 	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< $(PACKAGE_LIBS)
 # These ask the program's own rooms, too.
 $(BUILD)/tests/kernel/differential: tests/kernel/differential.h
-$(addprefix $(BUILD)/tests/kernel/,differential listeners): $(BUILD)/tests/kernel/%: tests/kernel/%.c $(BUILD)/libdflyguard.a
+$(addprefix $(BUILD)/tests/kernel/,differential ask listeners): $(BUILD)/tests/kernel/%: tests/kernel/%.c $(BUILD)/libdflyguard.a
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
 .PHONY: build-kernel-tests
-build-kernel-tests: $(BUILD)/dflyguard $(KERNEL_HELPERS)
+build-kernel-tests: programs $(KERNEL_HELPERS)
 
 -include $(wildcard $(BUILD)/*/*.d)

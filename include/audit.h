@@ -13,6 +13,8 @@
 #include "owner.h"
 #include "policy.h"
 #include "ruleset.h"
+#include "server.h"
+#include "tls.h"
 
 enum severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_CRITICAL };
 enum outcome { OUTCOME_PASS, OUTCOME_FAIL, OUTCOME_UNKNOWN, OUTCOME_NOT_APPLICABLE };
@@ -65,6 +67,12 @@ struct audit_facts {
 	const char *host_unknown;			 /* and why */
 	const struct audit_intention *intentions;
 	size_t intention_count;
+	const struct tls_facts *tls;	   /* NULL: neither files nor handshakes were looked at */
+	const char *tls_unknown;	   /* and why */
+	const struct server_facts *server; /* NULL: nobody asked who may come in */
+	const char *server_unknown;	   /* and why */
+	uint64_t now;			   /* seconds since 1970: until when waivers hold */
+	bool all_environments;		   /* the policy's environments are to be compared */
 };
 
 struct check;
@@ -79,6 +87,11 @@ struct finding {
 	char *evidence;	 /* what was seen, as it is: a rule. NULL: none */
 	char *remedy;	 /* what to do about it. NULL: nothing */
 	uint32_t origin; /* the policy's place, 0 = none */
+	/* Failed or unknown, and waived by the policy: the waiver's reason, how long (days since 1970), and its place.
+	 * NULL: it counts. */
+	char *waived;
+	uint32_t waived_until;
+	uint32_t waived_origin;
 };
 
 /* Free with findings_done(). */
@@ -92,16 +105,24 @@ struct check {
 	const char *id;	  /* stable: "firewall.drift" */
 	const char *area; /* "firewall" */
 	enum severity severity;
-	const char *title;   /* what is asked, in a few words */
-	const char *meaning; /* what a failure means, and what not knowing does */
+	const char *facts;   /* what is looked at, in a few words: "sockets, flags" */
+	const char *title;   /* what is so where it passes, in a few words */
+	const char *bad;     /* what is so where it fails, and what that means; sentences */
+	const char *unknown; /* why it may be unknown, as "sockets could not be read". NULL: it never is */
 	const char *remedy;
+	const char *unwaivable; /* why a policy may not waive it, or NULL */
 	/* Appends at least one finding. Pure. NULL: a check of watch, see audit_watch(). */
 	void (*assess)(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 };
 
-/* The table, in the order of areas. Static. */
-const struct check *audit_checks(size_t *ret_count);
-/* Runs all checks. `ret` is zero-initialised, and sorted: failures first, then what is unknown, the worst first. */
+/* The checks of audit, in the order of areas; NULL behind the last one. Static. */
+const struct check *audit_check(size_t index);
+/* Which one it is; SIZE_MAX: it is watch's. */
+size_t audit_check_index(const struct check *check);
+/* By its id, of audit or watch. NULL: there is none. */
+const struct check *audit_check_find(const char *id);
+/* Runs all checks, and marks what the policy waives. `ret` is zero-initialised, and sorted: failures first, then what
+ * is unknown, the worst first; what is waived comes last. */
 void audit_run(const struct audit_facts *facts, struct findings *ret);
 
 /* What only a watch can know, since it stays. All pointers are borrowed. */
@@ -119,12 +140,38 @@ struct watch_facts {
 	bool own_waits;		       /* ... which is as it should be */
 };
 
-/* The checks of watch, beside those of audit_checks(). Static. */
-const struct check *audit_watch_checks(size_t *ret_count);
+/* The checks of watch, beside those of audit_check(); NULL behind the last one. Static. */
+const struct check *audit_watch_check(size_t index);
 /* It is one of those: `audit` does not have it. */
 bool check_is_watch_only(const struct check *check);
 /* Appends a finding of each. To be called before audit_run(), which sorts all. Pure. */
 void audit_watch(const struct watch_facts *facts, struct findings *ret);
+
+/* ---- the policy itself ---- */
+
+/* What is wrong with a waiver, as far as only the checks can tell: "there is no check 'tls.chian': did you mean
+ * 'tls.chain'?". NULL: nothing. The caller frees it. Pure. */
+char *audit_waiver_mistake(const struct waiver *waiver);
+
+/* One way in which an environment is weaker than the one that all are measured by. */
+struct weakness {
+	const struct environment *environment;
+	uint32_t origin; /* the policy's place */
+	char *message;	 /* "tls = optional, and production has tls = required" */
+};
+
+/* Free with weaknesses_done(). */
+struct weaknesses {
+	struct weakness *items;
+	size_t count;
+	size_t capacity;
+};
+
+/* Called "production", else the policy's default; NULL: there is nothing to measure by, or nothing else. Pure. */
+const struct environment *audit_strictest(const struct policy *policy);
+/* Measures all others by that one. `ret` is zero-initialised. Pure. */
+void audit_compare_environments(const struct policy *policy, struct weaknesses *ret);
+void weaknesses_done(struct weaknesses *weaknesses);
 
 /* ---- listening sockets, one by one ---- */
 
@@ -164,8 +211,9 @@ void audit_count_listeners(const struct audit_facts *facts, size_t ret[LISTENER_
 
 void findings_done(struct findings *findings);
 
-/* How many findings have this outcome, at this severity or above. */
+/* How many findings have this outcome, at this severity or above, and are not waived. */
 size_t findings_count(const struct findings *findings, enum outcome outcome, enum severity at_least);
+size_t findings_waived(const struct findings *findings);
 /*
  * As diff(1): 1 where a check failed at `fail_on` or above; else 2 where the outcome of one that would count is
  * unknown; else 0. What is known to be wrong goes first.

@@ -20,6 +20,8 @@
 #define POLICY_MAX_REPORTED	200u		    /* mistakes reported in one run; then one line says how many more */
 #define POLICY_MAX_NAME		64u		    /* bytes in the name of a network or an environment */
 #define POLICY_MAX_EXPECTATIONS 10000u
+#define POLICY_MAX_WAIVERS	1000u
+#define POLICY_MAX_WORDS	500u /* bytes in a waiver's reason or subject */
 
 #define POLICY_DEFAULT_PORT	 6379u
 #define POLICY_DEFAULT_LOG_GROUP 6379u /* where there is no policy to ask */
@@ -28,6 +30,9 @@ enum tls_mode { TLS_REQUIRED, TLS_OPTIONAL, TLS_OFF };
 enum loopback_mode { LOOPBACK_ALLOW, LOOPBACK_TLS, LOOPBACK_DENY };
 enum admin_tls_mode { ADMIN_TLS_REQUIRED, ADMIN_TLS_OFF };
 enum server_mode { SERVER_EXPECTED, SERVER_OPTIONAL };
+enum client_certificates_mode { CLIENT_CERTIFICATES_ANY, CLIENT_CERTIFICATES_REQUIRED };
+enum password_mode { PASSWORD_REQUIRED, PASSWORD_OPTIONAL };
+enum self_signed_mode { SELF_SIGNED_DENY, SELF_SIGNED_ALLOW };
 enum log_mode { LOG_NONE, LOG_SAMPLED, LOG_ALL };
 /* What this host routes to a guarded port of another address without translating it (DNAT): judged when it goes into
  * a container (out by a bridge or a veth), always, or never. */
@@ -45,6 +50,9 @@ const char *loopback_mode_name(enum loopback_mode mode);
 const char *admin_tls_mode_name(enum admin_tls_mode mode);
 const char *server_mode_name(enum server_mode mode);
 const char *log_mode_name(enum log_mode mode);
+const char *client_certificates_mode_name(enum client_certificates_mode mode);
+const char *password_mode_name(enum password_mode mode);
+const char *self_signed_mode_name(enum self_signed_mode mode);
 const char *routed_mode_name(enum routed_mode mode);
 const char *bind_guard_mode_name(enum bind_guard_mode mode);
 const char *speaks_mode_name(enum speaks_mode mode);
@@ -119,6 +127,20 @@ struct environment {
 	 * never. */
 	uint32_t handshake_timeout;
 	uint32_t handshake_timeout_origin;
+	/* What audit asks of TLS. */
+	enum client_certificates_mode client_certificates; /* default any */
+	enum self_signed_mode self_signed;		   /* default deny */
+	uint32_t certificate_warn_days;			   /* before a certificate ends; default 30 */
+	uint32_t certificate_fail_days;			   /* default 7 */
+	/* What audit asks of passwords, and by whose it may ask the server itself. */
+	enum password_mode password; /* default required */
+	char *monitor_user;	     /* NULL: default */
+	char *monitor_password_file; /* NULL: nobody may ask */
+	uint32_t password_origin, monitor_user_origin, monitor_password_file_origin;
+	/* Host names that clients use: only `references` hold any, which are no networks. Not given: not asked. */
+	struct source_list server_names;
+	uint32_t client_certificates_origin, self_signed_origin, certificate_warn_days_origin,
+		certificate_fail_days_origin;
 };
 
 #define POLICY_EVERY_ENVIRONMENT UINT32_MAX
@@ -139,12 +161,37 @@ struct expectation {
 	uint32_t environment_name_origin, to_port_origin, speaks_origin, verdict_origin;
 };
 
+/* A finding of audit that is known and borne with for a time. This room knows neither checks nor what day it is: see
+ * audit_waiver_mistake(). */
+struct waiver {
+	uint32_t origin;
+	uint32_t environment;	/* index in policy.environments, or POLICY_EVERY_ENVIRONMENT */
+	char *environment_name; /* as written; NULL: not written, which it cannot be inside an environment */
+	char *check;		/* "tls.chain": looks like an id */
+	char *reason;		/* always given */
+	char *subject;		/* the finding's, in which * stands for anything; NULL: whatever it is about */
+	uint32_t until;		/* the last day, in days since 1970-01-01, UTC */
+	uint32_t environment_name_origin, reason_origin, subject_origin, until_origin;
+};
+
 /* A piece of the spliced text: its lines from `start` on are lines of `file` from `file_line` on. */
 struct policy_segment {
 	uint32_t start;
 	uint32_t file_line;
 	uint32_t file; /* index in policy.files */
 };
+
+#define DATE_TEXT 16u
+/* "2027-03-01" from days since 1970-01-01. Returns `buffer`, DATE_TEXT bytes. */
+const char *date_format(uint32_t days, char *buffer);
+/* The other way, strictly. 0, or -EINVAL: it is no such text, or no day of the calendar. */
+int date_parse(const char *text, uint32_t *ret_days);
+
+/* How alike two names are: the number of letters to add, drop, change or swap; more than `limit` where it exceeds that
+ * or a name is longer than POLICY_MAX_NAME. */
+unsigned int name_distance(const char *a, const char *b, unsigned int limit);
+/* How many letters a slip of the finger may change in a name of this length. */
+unsigned int name_tolerance(const char *name);
 
 /* Immutable after policy_load(). Owns all that is reachable from it. */
 struct policy {
@@ -162,6 +209,8 @@ struct policy {
 	size_t environment_count;
 	struct expectation *expectations; /* in the order of the text, inside and outside environments */
 	size_t expectation_count;
+	struct waiver *waivers; /* in the order of the text, inside and outside environments */
+	size_t waiver_count;
 	size_t source_count; /* written sources, all lists */
 };
 

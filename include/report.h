@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * report: what a command found or did, as text for people or JSON for scripts. It may be told anything; it decides
- * nothing and touches nothing but the stream that it was given.
+ * report: what a command found or did, as text for people, JSON for scripts, or SARIF for what collects findings. It
+ * may be told anything; it decides nothing and touches nothing but the stream that it was given.
  */
 
 #include "audit.h"
@@ -174,7 +174,7 @@ struct report_metrics {
 /* In the text format of Prometheus, as its node_exporter reads files. */
 void report_metrics(FILE *stream, const struct report_metrics *metrics);
 
-/* A way to write. Chosen by its name. */
+/* A way to write. Chosen by its name. SARIF has nothing but `audit` and `error`: the others are NULL. */
 struct renderer {
 	const char *name;
 	void (*changes)(const struct report_style *style, const struct report_changes *report);
@@ -184,7 +184,7 @@ struct renderer {
 	void (*refusal)(const struct report_style *style, const struct report_refusal *report);
 	void (*explanation)(const struct report_style *style, const struct report_explanation *report);
 	void (*audit)(const struct report_style *style, const struct report_audit *report);
-	void (*checks)(const struct report_style *style, const struct check *checks, size_t count);
+	void (*checks)(const struct report_style *style, const struct check *const *checks, size_t count);
 	void (*confirm)(const struct report_style *style, const struct report_confirm *report);
 	/* One line. Text is in local time. */
 	void (*event)(const struct report_style *style, const struct report_event *report);
@@ -199,3 +199,4 @@ const struct renderer *report_renderer(const char *name);
 
 extern const struct renderer report_text;
 extern const struct renderer report_json;
+extern const struct renderer report_sarif;

@@ -5,6 +5,13 @@
 
 #include "audit.h"
 
+/* ---- checks_AREA.c: the checks of one area ---- */
+struct check_table {
+	const struct check *checks;
+	size_t count;
+};
+extern const struct check_table firewall_checks, bind_checks, tls_checks, auth_checks, exposure_checks, policy_checks;
+
 /* Appends a finding of the check, with the check's severity and remedy. The pointer is good until the next one. */
 struct finding *finding_add(struct findings *findings, const struct check *check, enum outcome outcome,
 	const char *subject, const char *format, ...) _printf_(5, 6);
@@ -86,3 +93,45 @@ void assess_memcached(const struct check *check, const struct audit_facts *facts
 void assess_protected_mode(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 void assess_intention(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 void assess_disagree(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+
+/* ---- audit_tls.c: the server's TLS files ---- */
+void assess_tls_files(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_key_private(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_key_match(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_strength(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_validity(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_names(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_chain(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+
+/* ---- audit_handshake.c: TLS as the server speaks it ---- */
+void assess_tls_handshake(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_versions(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_ciphers(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_served(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_client_certificates(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_tls_plaintext(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+
+/* ---- audit_auth.c: who may come in ---- */
+void assess_auth_told(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_live(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_admin(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_http(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_aclfile(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_users(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_strength(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_places(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_auth_writable(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+
+/* ---- audit_exposure.c: doors that need not be open ---- */
+void assess_exposure_admin(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_exposure_memcached(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_exposure_console(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_exposure_metrics(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_exposure_root(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_exposure_replication(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_exposure_version(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+
+/* ---- audit_environments.c, audit_waivers.c: the policy itself ---- */
+void assess_environments(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+/* Runs last: marks findings in `ret`, and adds its own. */
+void assess_waivers(const struct check *check, const struct audit_facts *facts, struct findings *ret);

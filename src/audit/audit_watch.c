@@ -7,36 +7,48 @@
 enum { CHECK_POLICY, CHECK_FIGHT, CHECK_HANDSHAKE, CHECK_OWN, CHECK_COUNT };
 
 static const struct check checks[CHECK_COUNT] = {
-	[CHECK_POLICY] = {"policy.bad", "policy", SEVERITY_WARNING, "the policy's files can be used",
-		"What is in the files now is no good policy, so the last good one is still the one that is watched. At "
-		"the "
-		"next boot there may be none.",
-		"mend the files; `dflyguard check` lists all mistakes", NULL},
-	[CHECK_FIGHT] = {"watch.fight", "watch", SEVERITY_CRITICAL, "nobody undoes what watch heals",
-		"What was put back was changed again, three times within a minute. Watch does not heal until nobody "
-		"has "
-		"changed the table for ten minutes, or it is told to by a signal or another policy.",
-		"stop whoever changes table inet " TABLE_NAME ", then: systemctl reload dflyguard-watch, or kill -HUP",
-		NULL},
-	[CHECK_HANDSHAKE] = {"watch.handshake", "watch", SEVERITY_INFO, "silent connections are ended",
-		"Connections to a TLS port that say nothing for handshake_timeout seconds hold a place each. Unknown: "
-		"this "
-		"kernel, or these privileges, do not allow to end them.",
-		"a kernel with CONFIG_INET_DIAG_DESTROY, or handshake_timeout = 0", NULL},
-	[CHECK_OWN] = {"watch.own", "watch", SEVERITY_WARNING, "watch --own owns the table",
-		"The table is everybody's to change, though watch was told to own it. Informational while a policy "
-		"waits "
-		"to be confirmed, since only without an owner it can be undone. Unknown: this kernel cannot keep a "
-		"table when its owner ends, so it is not owned at all.",
-		"a kernel from 6.9 on; or stop whoever else owns or changes the table, then: systemctl reload "
-		"dflyguard-watch, or kill -HUP",
-		NULL},
+	[CHECK_POLICY] = {.id = "policy.bad",
+		.area = "policy",
+		.severity = SEVERITY_WARNING,
+		.facts = "the policy's files",
+		.title = "the policy's files can be used",
+		.bad = "What is in the files now is no good policy, so the last good one is still the one that is "
+		       "watched. At the next boot there may be none.",
+		.remedy = "mend the files; `dflyguard check` lists all mistakes"},
+	[CHECK_FIGHT] = {.id = "watch.fight",
+		.area = "watch",
+		.severity = SEVERITY_CRITICAL,
+		.facts = "our table in the kernel, over time",
+		.title = "nobody undoes what watch heals",
+		.bad = "What was put back was changed again, three times within a minute. Watch does not heal until "
+		       "nobody has changed the table for ten minutes, or it is told to by a signal or another policy.",
+		.remedy = "stop whoever changes table inet " TABLE_NAME
+			  ", then: systemctl reload dflyguard-watch, or kill -HUP"},
+	[CHECK_HANDSHAKE] = {.id = "watch.handshake",
+		.area = "watch",
+		.severity = SEVERITY_INFO,
+		.facts = "connections",
+		.title = "silent connections are ended",
+		.bad = "Connections to a TLS port that say nothing for handshake_timeout seconds hold a place each.",
+		.unknown = "this kernel, or these privileges, do not allow to end them",
+		.remedy = "a kernel with CONFIG_INET_DIAG_DESTROY, or handshake_timeout = 0"},
+	[CHECK_OWN] = {.id = "watch.own",
+		.area = "watch",
+		.severity = SEVERITY_WARNING,
+		.facts = "our table in the kernel",
+		.title = "watch --own owns the table",
+		.bad = "The table is everybody's to change, though watch was told to own it. Informational while a "
+		       "policy "
+		       "waits to be confirmed, since only without an owner it can be undone.",
+		.unknown = "this kernel cannot keep a table when its owner ends, so it is not owned at all",
+		.remedy =
+			"a kernel from 6.9 on; or stop whoever else owns or changes the table, then: systemctl reload "
+			"dflyguard-watch, or kill -HUP"},
 };
 
-const struct check *audit_watch_checks(size_t *ret_count)
+const struct check *audit_watch_check(size_t index)
 {
-	*ret_count = ARRAY_SIZE(checks);
-	return checks;
+	return index < ARRAY_SIZE(checks) ? &checks[index] : NULL;
 }
 
 bool check_is_watch_only(const struct check *check)

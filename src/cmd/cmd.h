@@ -39,10 +39,11 @@ struct options {
 	bool tls, plaintext, established, local, live;
 	bool heal; /* audit */
 	enum severity fail_on;
-	bool full;	      /* read the table, whatever is known of it */
-	unsigned int confirm; /* seconds; 0: nothing waits */
-	const char *metrics;  /* audit and watch; NULL: none */
-	uint64_t period;      /* watch, as the next three; seconds */
+	bool full;	       /* read the table, whatever is known of it */
+	unsigned int confirm;  /* seconds; 0: nothing waits */
+	bool all_environments; /* audit: compare them, too */
+	const char *metrics;   /* audit and watch; NULL: none */
+	uint64_t period;       /* watch, as the next three; seconds */
 	uint64_t full_every;
 	bool events;
 	bool journal;
@@ -73,6 +74,7 @@ enum option_bit {
 	OPTION_METRICS = 1024,
 	OPTION_WATCH = 2048,
 	OPTION_BOOT = 4096,
+	OPTION_COMPARE = 8192,
 };
 
 int command_boot(const struct options *options); /* apply --boot */

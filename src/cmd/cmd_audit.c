@@ -45,13 +45,16 @@ static void look_at_ours(struct look *look, bool full)
 }
 
 static void look(struct look *look, const struct policy *policy, const struct environment *environment,
-	const struct ruleset *expected, struct progress *progress, bool full)
+	const struct ruleset *expected, struct progress *progress, const struct options *options, bool full)
 {
 	struct reconcile *r = &look->reconcile;
 	struct foreign_question question;
 
 	*look = (struct look){.reconcile = {.expected = expected, .policy = policy, .progress = progress},
-		.facts = {.policy = policy, .environment = environment}};
+		.facts = {.policy = policy,
+			.environment = environment,
+			.now = (uint64_t)time(NULL),
+			.all_environments = options->all_environments}};
 	look_at_ours(look, full);
 	look->facts.drift_unknown = look->drift_err.message;
 	progress_step(progress, "reading other tables", 0);
@@ -65,6 +68,9 @@ static void look(struct look *look, const struct policy *policy, const struct en
 	look->facts.foreign_unknown = r->nft ? look->foreign_err.message : look->drift_err.message;
 	progress_step(progress, "reading sockets and processes", 0);
 	host_facts_read(policy, &look->host);
+	progress_step(progress, "asking the server", 0);
+	host_facts_read_tls(policy, environment, &look->host);
+	host_facts_read_server(policy, environment, &look->host);
 	host_facts_lend(&look->host, &look->facts);
 	guard_reconcile(policy, environment, false, &look->guard);
 	guard_facts(&look->guard, &look->attempts, &look->facts);
@@ -164,7 +170,7 @@ static int heal(
 		reconcile_done(&r);
 		return status;
 	}
-	look(&second, first->facts.policy, first->facts.environment, expected, progress, true);
+	look(&second, first->facts.policy, first->facts.environment, expected, progress, options, true);
 	progress_end(progress);
 	status = report(options, &second, r.applied ? r.changes : NULL, guard.applied ? &guard.changes : NULL);
 	look_done(&second);
@@ -195,7 +201,7 @@ int command_audit(const struct options *options)
 		return EXIT_TROUBLE;
 	progress_step(&progress, "compiling", policy->source_count);
 	expected = ruleset_compile(policy, environment, (uint64_t)time(NULL));
-	look(&first, policy, environment, expected, &progress, options->full);
+	look(&first, policy, environment, expected, &progress, options, options->full);
 	if (options->heal && !options->dry_run &&
 		((first.facts.drift && first.facts.drift->count) || first.guard.changes.count)) {
 		status = heal(options, &first, expected, &progress);
@@ -212,14 +218,22 @@ int command_audit(const struct options *options)
 int command_checks(const struct options *options)
 {
 	struct report_style style = output_style(options);
-	size_t count;
-	size_t watch_count;
-	const struct check *checks = audit_checks(&count);
-	const struct check *watch_checks = audit_watch_checks(&watch_count);
-	_cleanup_free_ struct check *all = mem_zero(count + watch_count, sizeof(*all));
+	const struct check **all = NULL;
+	const struct check *check;
+	size_t count = 0;
+	size_t capacity = 0;
+	int status;
 
-	memcpy(all, checks, count * sizeof(*all));
-	memcpy(all + count, watch_checks, watch_count * sizeof(*all));
-	options->renderer->checks(&style, all, count + watch_count);
-	return finish_output(options, EXIT_CONFORMING);
+	for (size_t i = 0; (check = audit_check(i)); i++) {
+		ARRAY_GROW(all, count, capacity);
+		all[count++] = check;
+	}
+	for (size_t i = 0; (check = audit_watch_check(i)); i++) {
+		ARRAY_GROW(all, count, capacity);
+		all[count++] = check;
+	}
+	options->renderer->checks(&style, all, count);
+	status = finish_output(options, EXIT_CONFORMING);
+	free(all);
+	return status;
 }

@@ -34,6 +34,51 @@ bool meets_expectations(const struct options *options, const struct policy *poli
 	return false;
 }
 
+static void add_diagnostic(const struct policy *policy, uint32_t origin, char *message, struct diagnostics *diagnostics)
+{
+	struct srcloc place = policy_place(policy, origin);
+
+	ARRAY_GROW(diagnostics->items, diagnostics->count, diagnostics->capacity);
+	diagnostics->items[diagnostics->count++] = (struct diagnostic){
+		.file = mem_string(place.file ? place.file : policy->path), .line = place.line, .message = message};
+}
+
+/* What only the checks know: the ids that are there, and those that nobody may waive. */
+static int find_waiver_mistakes(const struct policy *policy, struct diagnostics *diagnostics, struct err *err)
+{
+	for (size_t i = 0; i < policy->waiver_count; i++) {
+		char *mistake = audit_waiver_mistake(&policy->waivers[i]);
+
+		if (mistake)
+			add_diagnostic(policy, policy->waivers[i].origin, mistake, diagnostics);
+	}
+	if (!diagnostics->count)
+		return 0;
+	const struct diagnostic *first = &diagnostics->items[0];
+
+	return err_set_at(err, EINVAL, ERR_POLICY, (struct srcloc){first->file, first->line},
+		diagnostics->count == 1 ? "the policy has one mistake" : "the policy has %zu mistakes",
+		diagnostics->count);
+}
+
+/* In all environments but the one that is measured by, or in the one that was asked for. */
+static void note_weaknesses(const struct policy *policy, const struct environment *only, struct diagnostics *notes)
+{
+	struct weaknesses weaknesses = {0};
+
+	audit_compare_environments(policy, &weaknesses);
+	for (size_t i = 0; i < weaknesses.count; i++) {
+		const struct weakness *weakness = &weaknesses.items[i];
+
+		if (!only || weakness->environment == only)
+			add_diagnostic(policy, weakness->origin,
+				mem_format(
+					"environment %s is weaker: %s", weakness->environment->name, weakness->message),
+				notes);
+	}
+	weaknesses_done(&weaknesses);
+}
+
 int command_check(const struct options *options)
 {
 	struct policy *policy = NULL;
@@ -45,9 +90,11 @@ int command_check(const struct options *options)
 	struct err err = {0};
 	int status;
 
-	if (policy_load(options->policy, &policy, &diagnostics, &err) < 0) {
+	if (policy_load(options->policy, &policy, &diagnostics, &err) < 0 ||
+		find_waiver_mistakes(policy, &diagnostics, &err) < 0) {
 		status = fail(options, &err, &diagnostics);
 		diagnostics_done(&diagnostics);
+		policy_free(policy);
 		return status;
 	}
 	diagnostics_done(&diagnostics);
@@ -62,6 +109,7 @@ int command_check(const struct options *options)
 	}
 	if (options->verbose)
 		policy_notes(policy, &notes);
+	note_weaknesses(policy, report.environment, &notes);
 	report.notes = &notes;
 	try_expectations(policy, report.environment, &proofs);
 	report.proofs = &proofs;

@@ -141,6 +141,8 @@ void host_facts_lend(const struct host_facts *host, struct audit_facts *facts)
 	facts->host = host->host;
 	facts->intentions = host->intentions;
 	facts->intention_count = host->count;
+	facts->tls = host->tls;
+	facts->server = host->server;
 }
 
 void host_facts_done(struct host_facts *facts)
@@ -153,5 +155,7 @@ void host_facts_done(struct host_facts *facts)
 	free(facts->told);
 	free(facts->intentions);
 	host_free(facts->host);
+	tls_facts_free(facts->tls);
+	server_facts_free(facts->server);
 	*facts = (struct host_facts){0};
 }

@@ -5,6 +5,8 @@
 
 #include "cmd.h"
 
+struct tls_facts;
+
 /* Owns all that is reachable from it. Zero-initialise; free with host_facts_done(). */
 struct host_facts {
 	struct host *host;
@@ -15,6 +17,8 @@ struct host_facts {
 		char *unknown;
 		struct intention *intention;
 	} * told;
+	struct tls_facts *tls;	     /* NULL: not looked at */
+	struct server_facts *server; /* the same */
 };
 
 /* The guarded ports. `networks`: also what listens in containers. Pure. */
@@ -25,6 +29,17 @@ void host_facts_read(const struct policy *policy, struct host_facts *ret);
 void host_facts_lend(const struct host_facts *host, struct audit_facts *facts);
 void host_facts_done(struct host_facts *facts);
 
+/* ---- facts_tls.c ---- */
+
+/* TLS files and handshakes of what was read before: asks dflyguard-probe. Takes seconds where a server is silent. */
+void host_facts_read_tls(const struct policy *policy, const struct environment *environment, struct host_facts *facts);
+
+/* ---- facts_server.c ---- */
+
+/* Who may come in, by what was read before and by knocking; after host_facts_read_tls(). */
+void host_facts_read_server(
+	const struct policy *policy, const struct environment *environment, struct host_facts *facts);
+
 /* ---- flagfile.c ---- */
 
 /* Whose flagfile it is. */
@@ -32,6 +47,10 @@ struct flagfile {
 	const struct process *process; /* NULL: nobody's yet: the policy's */
 	const struct policy *policy;
 };
+
+/* Opens a file that the process was told to read, as its user where that is not ours, and without waiting for a pipe's
+ * other end. A descriptor, or a negative errno value with `why` (INTERVAL_WHY bytes). */
+int flagfile_open(const struct flagfile *file, const char *path, char *why);
 
 /* For struct flags_input; `data` is a struct flagfile. */
 int flagfile_read(void *data, const char *path, char **ret, size_t *ret_length, char *why);

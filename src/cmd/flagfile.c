@@ -148,20 +148,24 @@ static int read_all(int descriptor, char **ret, size_t *ret_length, char *why)
 	return 0;
 }
 
-int flagfile_read(void *data, const char *path, char **ret, size_t *ret_length, char *why)
+int flagfile_open(const struct flagfile *file, const char *path, char *why)
 {
-	const struct flagfile *file = data;
 	const char *folder = file->process ? file->process->directory.text : "/";
 	_cleanup_free_ char *absolute = NULL;
-	_cleanup_close_ int descriptor = -1;
-	struct stat status;
 
 	if (path[0] != '/' && !folder) {
 		snprintf(why, INTERVAL_WHY, "the folder that it is relative to is not known");
 		return -EACCES;
 	}
 	absolute = path[0] == '/' ? mem_string(path) : mem_format("%s/%s", folder, path);
-	descriptor = open_flagfile(file, absolute, why);
+	return open_flagfile(file, absolute, why);
+}
+
+int flagfile_read(void *data, const char *path, char **ret, size_t *ret_length, char *why)
+{
+	_cleanup_close_ int descriptor = flagfile_open(data, path, why);
+	struct stat status;
+
 	if (descriptor < 0)
 		return descriptor;
 	if (fstat(descriptor, &status) < 0)

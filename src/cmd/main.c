@@ -18,7 +18,8 @@ static const struct command commands[] = {
 		"no privileges and does not look at the kernel. With --verbose it also says what is\n"
 		"legal but probably not meant: sources that others cover, networks that nobody uses.\n"
 		"Then tries what the policy expects of itself (`expect`), in all environments; the exit\n"
-		"status is 1 where something is not so, with a connection that shows it.\n",
+		"status is 1 where something is not so, with a connection that shows it. Where another\n"
+		"environment is weaker than production, it warns; that is no mistake.\n",
 		"dflyguard --policy policies/complete.conf check --verbose"},
 	{"plan", OPTION_FULL, command_plan, "what apply would change, as a diff; changes nothing",
 		"Compares the policy with the kernel's table, object by object, and shows what\n"
@@ -58,8 +59,8 @@ static const struct command commands[] = {
 		"undone. The policy file is not touched: the next apply puts it in force again, and\n"
 		"until then neither watch --heal nor a reboot does.\n",
 		"dflyguard rollback --dry-run\ndflyguard rollback"},
-	{"audit", OPTION_DRY_RUN | OPTION_FULL | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS, command_audit,
-		"drift, other tables, and what listens; --heal puts back drift",
+	{"audit", OPTION_DRY_RUN | OPTION_FULL | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS | OPTION_COMPARE,
+		command_audit, "drift, other tables, and what listens; --heal puts back drift",
 		"Compares the kernel's table with the policy, object by object, and looks at what other\n"
 		"tables do to the guarded ports; at what listens there, here and in containers, and who\n"
 		"that is; and at what servers were told. Each check passes, fails, or is unknown, which\n"
@@ -67,9 +68,12 @@ static const struct command commands[] = {
 		"differs, as apply does, and audits again; other tables and servers are only read. As\n"
 		"plan, it does not read its own table again where nothing was committed since the last\n"
 		"look, unless --full is given; all else is read each time. What each check means:\n"
-		"`dflyguard checks`.\n",
+		"`dflyguard checks`. A finding that the policy waives (`waive`) is shown and does not\n"
+		"count. With --all-environments it also tells where staging or development is weaker\n"
+		"than production. --format sarif writes SARIF 2.1.0.\n",
 		"dflyguard audit\ndflyguard audit --fail-on critical --quiet\ndflyguard audit --heal --dry-run\n"
-		"dflyguard --format json audit --heal"},
+		"dflyguard --format json audit --heal\n"
+		"dflyguard --format sarif audit --all-environments > dflyguard.sarif"},
 	{"watch", OPTION_HEAL | OPTION_WATCH | OPTION_METRICS, command_watch,
 		"audit again and again, tell what changes, put it back with --heal",
 		"Looks at once and then until SIGTERM: asks every --period seconds whether anything\n"
@@ -157,6 +161,7 @@ enum {
 	OPTION_LIVE,
 	OPTION_AUDIT_HEAL,
 	OPTION_AUDIT_FAIL,
+	OPTION_ALL_ENVIRONMENTS,
 	OPTION_FULL_LOOK,
 	OPTION_CONFIRM_WITHIN,
 	OPTION_METRICS_FILE,
@@ -177,7 +182,7 @@ static const struct {
 	{"policy", OPTION_POLICY, "FILE", 0, "the policy (default " POLICY_DEFAULT_PATH ")"},
 	{"environment", OPTION_ENVIRONMENT, "NAME", 0,
 		"which environment of it (else DFLYGUARD_ENVIRONMENT, else its default)"},
-	{"format", OPTION_FORMAT, "text|json", 0, "how to write the result (default text)"},
+	{"format", OPTION_FORMAT, "FORMAT", 0, "how to write the result: text (default), json; audit: sarif, too"},
 	{"dry-run", OPTION_DRY, NULL, OPTION_DRY_RUN, "say what would be done, and do nothing"},
 	{"boot", OPTION_AT_BOOT, NULL, OPTION_BOOT, "where the policy is bad, the last one in force, or closed ports"},
 	{"on-failure", OPTION_ON_FAILURE, "HOW", OPTION_BOOT,
@@ -202,6 +207,8 @@ static const struct {
 	{"heal", OPTION_AUDIT_HEAL, NULL, OPTION_HEAL, "put back what differs, and audit again"},
 	{"fail-on", OPTION_AUDIT_FAIL, "SEVERITY", OPTION_FAIL_ON,
 		"info, warning (default) or critical: what is below does not count"},
+	{"all-environments", OPTION_ALL_ENVIRONMENTS, NULL, OPTION_COMPARE,
+		"tell where other environments are weaker than production, too"},
 	{"period", OPTION_WATCH_PERIOD, "SECONDS", OPTION_WATCH,
 		"how often to ask whether anything changed (default 1)"},
 	{"full-every", OPTION_WATCH_FULL, "SECONDS", OPTION_WATCH,
@@ -464,7 +471,7 @@ static int take_option(int value, struct options *options, bool *help)
 		return -1;
 	case OPTION_FORMAT:
 		if (!report_renderer(optarg))
-			return usage(options, "--format text, or --format json", "there is no format '%s'", optarg);
+			return usage(options, "--format text, json or sarif", "there is no format '%s'", optarg);
 		options->renderer = report_renderer(optarg);
 		return -1;
 	case OPTION_COLOR:
@@ -526,6 +533,9 @@ static int take_option(int value, struct options *options, bool *help)
 		return take_count(options);
 	case OPTION_LOG_REASON:
 		return take_reason(options);
+	case OPTION_ALL_ENVIRONMENTS:
+		options->all_environments = true;
+		return -1;
 	case OPTION_AUDIT_HEAL:
 		options->heal = true;
 		return -1;
@@ -592,11 +602,15 @@ static int parse(int argc, char **argv, struct options *options)
 		long_options[i] = (struct option){.name = option_table[i].name,
 			.has_arg = option_table[i].argument ? required_argument : no_argument,
 			.val = option_table[i].value};
-	/* Scripts that ask for JSON get their errors in JSON, wherever the option stands. */
-	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--format=json") == 0 ||
-			(strcmp(argv[i], "--format") == 0 && i + 1 < argc && strcmp(argv[i + 1], "json") == 0))
-			options->renderer = &report_json;
+	/* Scripts that ask for JSON or SARIF get their errors in it, wherever the option stands. */
+	for (int i = 1; i < argc; i++) {
+		const char *format = strncmp(argv[i], "--format=", 9) == 0	       ? argv[i] + 9
+				     : strcmp(argv[i], "--format") == 0 && argv[i + 1] ? argv[i + 1]
+										       : "";
+
+		if (report_renderer(format))
+			options->renderer = report_renderer(format);
+	}
 	opterr = 0;
 	while ((value = getopt_long(argc, argv, ":qvhV", long_options, NULL)) != -1) {
 		int status;
@@ -630,6 +644,13 @@ static int parse(int argc, char **argv, struct options *options)
 		if (given[i] && !takes(options->command, option_table[i].value))
 			return usage(options, "`dflyguard COMMAND --help` lists what a command takes",
 				"this command does not take --%s", option_table[i].name);
+	if (options->renderer == &report_sarif && options->command->run != command_audit) {
+		options->renderer = &report_text;
+		return usage(options, "--format text, or --format json",
+			"%s has no --format sarif: findings are what it "
+			"holds, and only audit has them",
+			options->command->name);
+	}
 	if (options->failure_given && !options->boot)
 		return usage(options, "dflyguard apply --boot --on-failure=open", "%s",
 			"--on-failure is for apply --boot: without it a bad policy changes nothing");

@@ -106,7 +106,8 @@ static bool has_finding(const struct findings *findings, const struct finding *f
 		const struct finding *other = &findings->items[i];
 
 		if (other->check == finding->check && other->outcome == finding->outcome &&
-			other->severity == finding->severity && strcmp(other->subject, finding->subject) == 0 &&
+			other->severity == finding->severity && !other->waived == !finding->waived &&
+			strcmp(other->subject, finding->subject) == 0 &&
 			strcmp(other->message, finding->message) == 0 &&
 			same_string(other->evidence, finding->evidence))
 			return true;
@@ -114,10 +115,10 @@ static bool has_finding(const struct findings *findings, const struct finding *f
 	return false;
 }
 
-/* Differences are told one by one already. */
+/* Differences are told one by one already, and what is waived is known. */
 static bool worth_telling(const struct finding *finding)
 {
-	return (finding->outcome == OUTCOME_FAIL || finding->outcome == OUTCOME_UNKNOWN) &&
+	return (finding->outcome == OUTCOME_FAIL || finding->outcome == OUTCOME_UNKNOWN) && !finding->waived &&
 	       strcmp(finding->check->id, "firewall.drift") != 0;
 }
 
@@ -468,7 +469,8 @@ bool watch_look(struct watch *watch, double now)
 	struct foreign *foreign = NULL;
 	struct owner owner;
 	uint32_t generation;
-	struct audit_facts facts = {.policy = watch->follow.policy, .environment = watch->follow.environment};
+	struct audit_facts facts = {
+		.policy = watch->follow.policy, .environment = watch->follow.environment, .now = (uint64_t)time(NULL)};
 	struct bindguard_refusals attempts = {0};
 	struct guard guard;
 	bool first = !watch->looked;

@@ -164,6 +164,7 @@ static void reader_done(struct reader *reader)
 	free(reader->mistakes);
 	free(reader->environment_doubts);
 	free(reader->expectation_doubts);
+	free(reader->waiver_doubts);
 	text_done(&reader->clean);
 	policy_free(reader->policy);
 }
@@ -296,11 +297,20 @@ void policy_free(struct policy *policy)
 		source_list_done(&environment->memcached_clients);
 		source_list_done(&environment->bind);
 		source_list_done(&environment->admin_bind);
+		source_list_done(&environment->server_names);
+		free(environment->monitor_user);
+		free(environment->monitor_password_file);
 	}
 	for (size_t i = 0; i < policy->expectation_count; i++) {
 		free(policy->expectations[i].environment_name);
 		source_list_done(&policy->expectations[i].from);
 		source_list_done(&policy->expectations[i].to);
+	}
+	for (size_t i = 0; i < policy->waiver_count; i++) {
+		free(policy->waivers[i].environment_name);
+		free(policy->waivers[i].check);
+		free(policy->waivers[i].reason);
+		free(policy->waivers[i].subject);
 	}
 	for (size_t i = 0; i < policy->file_count; i++)
 		free(policy->files[i]);
@@ -309,6 +319,7 @@ void policy_free(struct policy *policy)
 	free(policy->networks);
 	free(policy->environments);
 	free(policy->expectations);
+	free(policy->waivers);
 	free(policy->default_environment);
 	free(policy->service.flagfile);
 	free(policy->service.unit);

@@ -444,31 +444,76 @@ static void check_families(struct reader *reader, const struct expectation *expe
 		to->v4.count ? "IPv4" : "IPv6", from->v4.count ? "IPv4" : "IPv6");
 }
 
-static void check_expectation(struct reader *reader, struct expectation *expectation, uint8_t doubts)
+/* What must be written, and is not. `object` is of the section's type, and begins in line `line`. */
+static void check_missing(
+	struct reader *reader, enum section_kind kind, const void *object, uint32_t line, uint8_t doubts)
 {
-	const struct section_schema *schema = &policy_sections[SECTION_EXPECT];
-	const struct policy *policy = reader->policy;
+	const struct section_schema *schema = &policy_sections[kind];
 
 	for (unsigned int i = 0; i < schema->option_count && !(doubts & DOUBT_NAMES) && !reader->incomplete; i++) {
 		const struct option_schema *option = &schema->options[i];
 		uint32_t origin;
 
-		memcpy(&origin, (const char *)expectation + option->origin, sizeof(origin));
+		memcpy(&origin, (const char *)object + option->origin, sizeof(origin));
 		if (option->if_missing && !origin)
-			mistake_add(reader, expectation->origin, "'%s' has no '%s': write %s", schema->name,
-				option->name, option->if_missing);
+			mistake_add(reader, line, "'%s' has no '%s': write %s", schema->name, option->name,
+				option->if_missing);
 	}
+}
+
+/* The environment that an inner section names, where it stands outside. */
+static void link_environment(struct reader *reader, const char *name, uint32_t origin, uint32_t *environment)
+{
+	const struct policy *policy = reader->policy;
+	size_t found;
+
+	if (!name || *environment != POLICY_EVERY_ENVIRONMENT)
+		return;
+	found = environment_find(policy, name);
+	if (found < policy->environment_count)
+		*environment = (uint32_t)found;
+	else if (policy->environment_count > 0 && !reader->incomplete)
+		report_no_environment(reader, name, origin);
+}
+
+static void check_expectation(struct reader *reader, struct expectation *expectation, uint8_t doubts)
+{
+	check_missing(reader, SECTION_EXPECT, expectation, expectation->origin, doubts);
 	check_to_port(reader, expectation);
 	if (!doubts)
 		check_families(reader, expectation);
-	if (!expectation->environment_name || expectation->environment != POLICY_EVERY_ENVIRONMENT)
-		return;
-	size_t environment = environment_find(policy, expectation->environment_name);
+	link_environment(
+		reader, expectation->environment_name, expectation->environment_name_origin, &expectation->environment);
+}
 
-	if (environment < policy->environment_count)
-		expectation->environment = (uint32_t)environment;
-	else if (policy->environment_count > 0 && !reader->incomplete)
-		report_no_environment(reader, expectation->environment_name, expectation->environment_name_origin);
+/* --- waivers --- */
+
+/* Whether what it waives, and where, was understood. */
+static bool is_understood(const struct reader *reader, size_t index)
+{
+	const struct waiver *waiver = &reader->policy->waivers[index];
+
+	return !reader->waiver_doubts[index] && waiver->check[0] &&
+	       (!waiver->environment_name || waiver->environment != POLICY_EVERY_ENVIRONMENT);
+}
+
+static void check_waiver(struct reader *reader, size_t index)
+{
+	struct waiver *waiver = &reader->policy->waivers[index];
+
+	check_missing(reader, SECTION_WAIVE, waiver, waiver->origin, reader->waiver_doubts[index]);
+	link_environment(reader, waiver->environment_name, waiver->environment_name_origin, &waiver->environment);
+	for (size_t i = 0; i < index && is_understood(reader, index); i++) {
+		const struct waiver *before = &reader->policy->waivers[i];
+		struct srcloc place = policy_place(reader->policy, before->origin);
+
+		if (!is_understood(reader, i) || before->environment != waiver->environment ||
+			strcmp(before->check, waiver->check) != 0 || !same_string(before->subject, waiver->subject))
+			continue;
+		mistake_add(reader, waiver->origin, "a second waiver of '%s': the first stands in %s:%u; keep one",
+			waiver->check, place.file, place.line);
+		return;
+	}
 }
 
 static void check_network(struct reader *reader, const struct network *network)
@@ -494,4 +539,6 @@ void policy_check(struct reader *reader)
 	check_default(reader);
 	for (size_t i = 0; i < policy->expectation_count; i++)
 		check_expectation(reader, &policy->expectations[i], reader->expectation_doubts[i]);
+	for (size_t i = 0; i < policy->waiver_count; i++)
+		check_waiver(reader, i);
 }

@@ -397,6 +397,8 @@ static const char *section_form(enum section_kind kind)
 		return "in environment NAME { }";
 	case SECTION_EXPECT:
 		return "in expect { }";
+	case SECTION_WAIVE:
+		return "in waive ID { }";
 	}
 	abort();
 }
@@ -417,8 +419,8 @@ void unknown_option(struct reader *reader, struct source *source, struct section
 		scan_option(reader, source, section, meant, &corrected);
 		return;
 	}
-	/* Most words that an expectation might have are options elsewhere, so that "elsewhere" is no advice. */
-	for (unsigned int kind = SECTION_TOP; kind < SECTION_KINDS && section->kind != SECTION_EXPECT; kind++) {
+	/* Most words that an inner section might have are options elsewhere, so that "elsewhere" is no advice. */
+	for (unsigned int kind = SECTION_TOP; kind < SECTION_KINDS && !policy_sections[section->kind].inner; kind++) {
 		if (!option_find((enum section_kind)kind, name))
 			continue;
 		if (reader->braces_missed == 0 || section->kind != SECTION_TOP)

@@ -14,6 +14,7 @@ static struct parsing {
 	size_t networks; /* how many sections of a kind are complete: the scanner made the structs in the same order */
 	size_t environments;
 	size_t expectations;
+	size_t waivers;
 } * current;
 
 /* All options share this place for a value that we never use. libconfuse 3.3 then keeps no list of values (each would
@@ -168,6 +169,39 @@ static void take_address(struct reader *reader, const struct option_schema *opti
 		add_interval(list, width, item);
 }
 
+/* RFC 1123: labels of letters, digits and inner hyphens. */
+static bool is_host(const char *value)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.";
+	size_t length = strlen(value);
+
+	return length <= 253 && strspn(value, letters) == length && value[0] != '-' && value[0] != '.' &&
+	       value[length - 1] != '-' && value[length - 1] != '.' && !strstr(value, "..") && !strstr(value, ".-") &&
+	       !strstr(value, "-.");
+}
+
+static void take_host(struct reader *reader, const struct option_schema *option, struct source_list *list,
+	const char *value, uint32_t line)
+{
+	struct interval ignored;
+	char why[INTERVAL_WHY];
+	enum width width;
+
+	if (interval_parse(value, &width, &ignored, why) != -ENOENT) {
+		mistake_add(reader, line, "'%.64s' in '%s' is an address: those in bind are asked for anyway", value,
+			option->name);
+		return;
+	}
+	if (!is_host(value)) {
+		mistake_add(reader, line, "'%.64s' in '%s' is not a host name: write one like cache.example.net", value,
+			option->name);
+		return;
+	}
+	ARRAY_GROW(list->references, list->reference_count, list->reference_capacity);
+	list->references[list->reference_count++] =
+		(struct network_reference){.name = mem_string(value), .origin = line, .network = POLICY_NO_INDEX};
+}
+
 static bool count_source(struct reader *reader, uint32_t line)
 {
 	size_t count = ++reader->policy->source_count;
@@ -175,6 +209,28 @@ static bool count_source(struct reader *reader, uint32_t line)
 	if (count == POLICY_MAX_SOURCES + 1)
 		mistake_add(reader, line, "more than 1,000,000 sources: join what is adjacent into prefixes or ranges");
 	return count <= POLICY_MAX_SOURCES;
+}
+
+/* For people to read, so anything that is one line. */
+static void take_words(
+	struct reader *reader, const struct option_schema *option, char **target, const char *value, uint32_t line)
+{
+	bool blank = value[strspn(value, " ")] == '\0';
+
+	for (const char *byte = value; *byte; byte++) {
+		if ((unsigned char)*byte >= 0x20 && *byte != 0x7f)
+			continue;
+		mistake_add(reader, line, "%s: a control character (%u): write one line of plain words", option->name,
+			(unsigned int)(unsigned char)*byte);
+		return;
+	}
+	if (blank)
+		mistake_add(reader, line, "%s: nothing but blanks: write it in words", option->name);
+	else if (strlen(value) > POLICY_MAX_WORDS)
+		mistake_add(reader, line, "%s: longer than %u bytes: write it in fewer words", option->name,
+			POLICY_MAX_WORDS);
+	else
+		take_text(target, value);
 }
 
 static void take_value(
@@ -208,6 +264,13 @@ static void take_value(
 	case OPTION_CHOICE:
 		take_choice(reader, option, target, value, line);
 		return;
+	case OPTION_WORDS:
+		take_words(reader, option, target, value, line);
+		return;
+	case OPTION_DATE:
+		if (date_parse(value, target) < 0)
+			mistake_add(reader, line, "%s: '%.64s' is no day: write it as YYYY-MM-DD", option->name, value);
+		return;
 	case OPTION_SOURCES:
 		if (count_source(reader, line))
 			take_source(reader, option, target, value, line);
@@ -216,13 +279,18 @@ static void take_value(
 		if (count_source(reader, line))
 			take_address(reader, option, target, value, line);
 		return;
+	case OPTION_HOSTS:
+		if (count_source(reader, line))
+			take_host(reader, option, target, value, line);
+		return;
 	}
 	abort();
 }
 
 /* --- libconfuse --- */
 
-/* The kind of a libconfuse section by the first letters of its name: root, service, network, environment or expect. */
+/* The kind of a libconfuse section by the first letters of its name: root, service, network, environment, expect or
+ * waive. */
 static enum section_kind kind_of(const cfg_t *section)
 {
 	switch (section->name[0]) {
@@ -232,6 +300,8 @@ static enum section_kind kind_of(const cfg_t *section)
 		return SECTION_NETWORK;
 	case 'e':
 		return section->name[1] == 'x' ? SECTION_EXPECT : SECTION_ENVIRONMENT;
+	case 'w':
+		return SECTION_WAIVE;
 	default:
 		return SECTION_TOP;
 	}
@@ -262,6 +332,11 @@ static void *object_of(struct parsing *parsing, enum section_kind kind)
 			return NULL;
 		reader->doubts = &reader->expectation_doubts[parsing->expectations];
 		return &policy->expectations[parsing->expectations];
+	case SECTION_WAIVE:
+		if (parsing->waivers >= policy->waiver_count)
+			return NULL;
+		reader->doubts = &reader->waiver_doubts[parsing->waivers];
+		return &policy->waivers[parsing->waivers];
 	}
 	abort();
 }
@@ -301,6 +376,9 @@ static int section_callback(cfg_t *parent, cfg_opt_t *option)
 		break;
 	case SECTION_EXPECT:
 		current->expectations++;
+		break;
+	case SECTION_WAIVE:
+		current->waivers++;
 		break;
 	}
 	return cfg_opt_rmnsec(option, last) == CFG_SUCCESS ? 0 : -1;
@@ -351,7 +429,9 @@ void policy_parse(struct reader *reader)
 		build_options(&policy_sections[kind], options[kind]);
 	for (unsigned int kind = SECTION_SERVICE; kind < SECTION_KINDS; kind++)
 		*top++ = section_option((enum section_kind)kind, options[kind]);
-	*inner = section_option(SECTION_EXPECT, options[SECTION_EXPECT]);
+	for (unsigned int kind = SECTION_SERVICE; kind < SECTION_KINDS; kind++)
+		if (policy_sections[kind].inner)
+			*inner++ = section_option((enum section_kind)kind, options[kind]);
 	current = &parsing;
 	reader->doubt = DOUBT_VALUES;
 	root = cfg_init(options[SECTION_TOP], CFGF_NONE);

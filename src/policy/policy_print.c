@@ -216,7 +216,8 @@ static bool is_standard(const struct option_schema *option, const char *object, 
 	switch (option->kind) {
 	case OPTION_NAME:
 	case OPTION_PATH:
-	case OPTION_UNIT: {
+	case OPTION_UNIT:
+	case OPTION_WORDS: {
 		const char *const *value = (const char *const *)(const void *)(object + option->value);
 
 		return !*value || (standard && same_string(*value,
@@ -226,9 +227,11 @@ static bool is_standard(const struct option_schema *option, const char *object, 
 		return standard && memcmp(object + option->value, standard + option->value, sizeof(uint16_t)) == 0;
 	case OPTION_COUNT:
 	case OPTION_CHOICE:
+	case OPTION_DATE:
 		return standard && memcmp(object + option->value, standard + option->value, sizeof(uint32_t)) == 0;
 	case OPTION_SOURCES:
 	case OPTION_ADDRESSES:
+	case OPTION_HOSTS:
 		return !((const struct source_list *)(const void *)(object + option->value))->given;
 	}
 	abort();
@@ -239,6 +242,7 @@ static void print_value(const struct printer *printer, const struct option_schem
 	const void *value = object + option->value;
 	uint32_t number;
 	uint16_t port;
+	char date[DATE_TEXT];
 
 	switch (option->kind) {
 	case OPTION_NAME:
@@ -246,6 +250,7 @@ static void print_value(const struct printer *printer, const struct option_schem
 		return;
 	case OPTION_PATH:
 	case OPTION_UNIT:
+	case OPTION_WORDS:
 		print_string(printer->text, *(const char *const *)value);
 		return;
 	case OPTION_PORT:
@@ -260,8 +265,13 @@ static void print_value(const struct printer *printer, const struct option_schem
 		else
 			text_append(printer->text, option->words[number]);
 		return;
+	case OPTION_DATE:
+		memcpy(&number, value, sizeof(number));
+		text_append(printer->text, date_format(number, date));
+		return;
 	case OPTION_SOURCES:
 	case OPTION_ADDRESSES:
+	case OPTION_HOSTS:
 		print_list(printer, value);
 		return;
 	}
@@ -319,6 +329,13 @@ static void print_policy(const struct printer *printer)
 		if (expectation.environment != POLICY_EVERY_ENVIRONMENT)
 			expectation.environment_name = policy->environments[expectation.environment].name;
 		print_section(printer, SECTION_EXPECT, NULL, expectation.origin, &expectation, NULL);
+	}
+	for (size_t i = 0; i < policy->waiver_count; i++) {
+		struct waiver waiver = policy->waivers[i];
+
+		if (waiver.environment != POLICY_EVERY_ENVIRONMENT)
+			waiver.environment_name = policy->environments[waiver.environment].name;
+		print_section(printer, SECTION_WAIVE, waiver.check, waiver.origin, &waiver, NULL);
 	}
 	free(service.flagfile);
 	free(service.unit);

@@ -21,9 +21,9 @@
 #define POLICY_MAX_WORD 4095u /* bytes in one word or string: the longest path */
 #define POLICY_NO_INDEX UINT32_MAX
 
-/* An expectation also stands inside an environment; no other section stands inside another one. */
-enum section_kind { SECTION_TOP, SECTION_SERVICE, SECTION_NETWORK, SECTION_ENVIRONMENT, SECTION_EXPECT };
-#define SECTION_KINDS	    5u
+/* Expectations and waivers also stand inside an environment; no other section stands inside another one. */
+enum section_kind { SECTION_TOP, SECTION_SERVICE, SECTION_NETWORK, SECTION_ENVIRONMENT, SECTION_EXPECT, SECTION_WAIVE };
+#define SECTION_KINDS	    6u
 #define SECTION_MAX_OPTIONS 32u
 
 enum option_kind {
@@ -35,6 +35,9 @@ enum option_kind {
 	OPTION_CHOICE,	  /* an enum: the index of one of `words` */
 	OPTION_SOURCES,	  /* struct source_list */
 	OPTION_ADDRESSES, /* struct source_list of single addresses */
+	OPTION_HOSTS,	  /* struct source_list whose references are host names */
+	OPTION_WORDS,	  /* char *: a sentence, one line */
+	OPTION_DATE,	  /* uint32_t: days since 1970-01-01 */
 };
 
 /* One option: the scanner, the libconfuse schema and the conversion of values all follow this table. To add an option,
@@ -42,14 +45,14 @@ enum option_kind {
 struct option_schema {
 	const char *name;
 	enum option_kind kind;
-	size_t value;  /* offset in struct policy, service, network, environment or expectation */
+	size_t value;  /* offset in struct policy, service, network, environment, expectation or waiver */
 	size_t origin; /* offset of the uint32_t that remembers the line */
 	uint32_t minimum;
 	uint32_t maximum;
 	const char *const *words;
 	unsigned int word_count;
 	const char *if_empty;	/* why a list may not be empty, and what to write; NULL: it may */
-	const char *if_missing; /* expectations: what to write; NULL: it need not be written */
+	const char *if_missing; /* expectations and waivers: what to write; NULL: it need not be written */
 };
 
 struct section_schema {
@@ -57,13 +60,15 @@ struct section_schema {
 	bool titled;
 	const struct option_schema *options;
 	unsigned int option_count;
+	bool inner;	  /* may stand in an environment, too */
+	const char *noun; /* of those: "an expectation" */
 };
 
 extern const struct section_schema policy_sections[SECTION_KINDS];
 
 static inline bool option_is_list(const struct option_schema *option)
 {
-	return option->kind == OPTION_SOURCES || option->kind == OPTION_ADDRESSES;
+	return option->kind == OPTION_SOURCES || option->kind == OPTION_ADDRESSES || option->kind == OPTION_HOSTS;
 }
 
 /* The option called so in a section, or NULL. */
@@ -71,11 +76,6 @@ const struct option_schema *option_find(enum section_kind kind, const char *name
 /* "a, b and c" from the names of a section's options, appended to `text`. */
 void option_names(enum section_kind kind, struct text *text);
 
-/* How alike two names are: the number of letters to add, drop, change or swap; more than `limit` where it exceeds that
- * or a name is longer than POLICY_MAX_NAME. */
-unsigned int name_distance(const char *a, const char *b, unsigned int limit);
-/* How many letters a slip of the finger may change in a name of this length. */
-unsigned int name_tolerance(const char *name);
 /* 0, or -EINVAL and in `why` (INTERVAL_WHY bytes) what is wrong with a name. */
 int name_check(const char *name, char *why);
 
@@ -112,11 +112,13 @@ struct reader {
 	uint8_t service_doubts;
 	uint8_t *environment_doubts;
 	uint8_t *expectation_doubts;
+	uint8_t *waiver_doubts;
 	unsigned int braces_missed; /* sections ended for the user, whose braces may still come */
 	size_t network_capacity;
 	size_t environment_capacity;
 	size_t expectation_capacity;
-	bool expectations_over; /* more than a policy may have, which was said */
+	size_t waiver_capacity;
+	bool over[SECTION_KINDS]; /* more of them than a policy may have, which was said */
 	size_t segment_capacity;
 	size_t file_capacity;
 	unsigned int suggestions_left; /* names that may still be compared in search of a suggestion */
@@ -182,7 +184,7 @@ char *token_string(const struct token *token);
 /* The section that is being scanned. `lines` remembers where each option was given, 0 = not yet. */
 struct section {
 	enum section_kind kind;
-	const struct section *outer; /* the environment in which an expectation stands, or NULL */
+	const struct section *outer; /* the environment in which an inner one stands, or NULL */
 	uint32_t line;
 	void *object; /* the struct in the policy; moves when the policy grows, so valid only until the section ends */
 	const char *name;

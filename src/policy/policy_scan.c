@@ -30,6 +30,8 @@ struct environment environment_standard(void)
 		.routed = ROUTED_CONTAINERS,
 		.ipv6_source_prefix = 64,
 		.handshake_timeout = 10,
+		.certificate_warn_days = 30,
+		.certificate_fail_days = 7,
 	};
 }
 
@@ -45,7 +47,7 @@ static void *environment_new(struct reader *reader, const char *name, uint32_t l
 	reader->doubts = &reader->environment_doubts[policy->environment_count];
 	struct environment *environment = &policy->environments[policy->environment_count++];
 	struct source_list *lists[] = {&environment->clients, &environment->admins, &environment->memcached_clients,
-		&environment->bind, &environment->admin_bind};
+		&environment->bind, &environment->admin_bind, &environment->server_names};
 
 	*environment = environment_standard();
 	environment->name = mem_string(name);
@@ -77,6 +79,24 @@ static void *expectation_new(struct reader *reader, const struct section *outer,
 	return expectation;
 }
 
+static void *waiver_new(struct reader *reader, const struct section *outer, const char *check, uint32_t line)
+{
+	struct policy *policy = reader->policy;
+
+	if (policy->waiver_count >= reader->waiver_capacity) {
+		ARRAY_GROW(policy->waivers, policy->waiver_count, reader->waiver_capacity);
+		reader->waiver_doubts = mem_resize(reader->waiver_doubts, reader->waiver_capacity, 1);
+	}
+	reader->waiver_doubts[policy->waiver_count] = 0;
+	reader->doubts = &reader->waiver_doubts[policy->waiver_count];
+	struct waiver *waiver = &policy->waivers[policy->waiver_count++];
+
+	*waiver = (struct waiver){.origin = line,
+		.check = mem_string(check),
+		.environment = outer ? (uint32_t)(policy->environment_count - 1) : POLICY_EVERY_ENVIRONMENT};
+	return waiver;
+}
+
 static void *service_new(struct reader *reader, uint32_t line, bool *ret_again)
 {
 	struct service *service = &reader->policy->service;
@@ -93,6 +113,16 @@ static void *service_new(struct reader *reader, uint32_t line, bool *ret_again)
 		service->origin = line;
 	}
 	return service;
+}
+
+/* "tls.chain": an area and a word in it. Which ones there are only the checks know. */
+static bool looks_like_id(const char *title)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+	size_t area = strspn(title, letters);
+
+	return area > 0 && title[area] == '.' && title[area + 1] &&
+	       strspn(title + area + 1, letters) == strlen(title + area + 1);
 }
 
 /* The title of a section, checked; "" where there is none to be had. The caller frees it. */
@@ -122,6 +152,12 @@ static char *scan_title(struct reader *reader, struct source *source, enum secti
 		mistake_add(reader, token.line, "%s", why);
 		return mem_string("");
 	}
+	if (kind == SECTION_WAIVE && !looks_like_id(title)) {
+		mistake_add(reader, token.line,
+			"'%s' is not the id of a check: write one like tls.chain; `dflyguard checks` lists them",
+			title);
+		return mem_string("");
+	}
 	if (kind == SECTION_NETWORK && strcmp(title, "any") == 0)
 		mistake_add(reader, token.line, "a network cannot be called 'any': that word means every source");
 	return TAKE_PTR(title);
@@ -147,24 +183,28 @@ static void not_closed(struct reader *reader, const struct section *section, con
 static void scan_section(struct reader *reader, struct source *source, enum section_kind kind,
 	const struct token *token, const struct section *outer);
 
-static bool too_many_expectations(struct reader *reader, uint32_t line)
+static bool too_many(struct reader *reader, enum section_kind kind, uint32_t line)
 {
-	if (reader->policy->expectation_count < POLICY_MAX_EXPECTATIONS)
+	bool expects = kind == SECTION_EXPECT && reader->policy->expectation_count >= POLICY_MAX_EXPECTATIONS;
+	bool waives = kind == SECTION_WAIVE && reader->policy->waiver_count >= POLICY_MAX_WAIVERS;
+
+	if (!expects && !waives)
 		return false;
-	if (!reader->expectations_over)
-		mistake_add(
-			reader, line, "more than 10,000 expectations: join those that differ in 'from' or 'to' only");
-	reader->expectations_over = true;
+	if (!reader->over[kind])
+		mistake_add(reader, line, "%s",
+			expects ? "more than 10,000 expectations: join those that differ in 'from' or 'to' only"
+				: "more than 1,000 waivers: join them, with * in their 'subject'");
+	reader->over[kind] = true;
 	return true;
 }
 
-/* What belongs to the environment may have been read as an expectation's: it is not missing. */
+/* What belongs to the environment may have been read as an inner section's: it is not missing. */
 static void doubt_environment(struct reader *reader)
 {
 	reader->environment_doubts[reader->policy->environment_count - 1] |= DOUBT_NAMES;
 }
 
-/* Whether an expectation has all that it needs, so that what follows may belong to what is around it. */
+/* Whether an inner section has all that it needs, so that what follows may belong to what is around it. */
 static bool is_complete(const struct section *section)
 {
 	const struct section_schema *schema = &policy_sections[section->kind];
@@ -175,12 +215,22 @@ static bool is_complete(const struct section *section)
 	return true;
 }
 
-/* Whether a name in an environment is, or was meant to be, the keyword of a section that may stand there. */
-static bool is_expect(const struct section *section, const char *name)
+/* Whether a token is the keyword of a section that may stand in this one. */
+static bool inner_find(const struct section *section, const struct token *token, enum section_kind *ret)
 {
-	const char *keyword = policy_sections[SECTION_EXPECT].name;
+	return section->kind == SECTION_ENVIRONMENT && section_find(token, ret) && policy_sections[*ret].inner;
+}
 
-	return section->kind == SECTION_ENVIRONMENT && name_distance(name, keyword, 2) <= name_tolerance(name);
+/* Whether a name was meant to be one. */
+static bool inner_suggest(const struct section *section, const char *name, enum section_kind *ret)
+{
+	for (unsigned int kind = 0; section->kind == SECTION_ENVIRONMENT && kind < SECTION_KINDS; kind++)
+		if (policy_sections[kind].inner &&
+			name_distance(name, policy_sections[kind].name, 2) <= name_tolerance(name)) {
+			*ret = (enum section_kind)kind;
+			return true;
+		}
+	return false;
 }
 
 /* One statement in a section whose first token is a word that was taken already. */
@@ -190,17 +240,19 @@ static void scan_statement(
 	_cleanup_free_ char *name = token_string(token);
 	const struct option_schema *option = option_find(section->kind, name);
 	const struct token *ahead = token_peek(reader, source, 0);
+	enum section_kind inner;
 
 	if (option && section->outer && option->kind == OPTION_NAME) {
+		const char *noun = policy_sections[section->kind].noun;
+
 		mistake_add(reader, token->line,
-			"'%s' in an expectation of environment '%s': leave it out, or write the expectation outside "
-			"environments",
-			option->name, section->outer->name);
+			"'%s' in %s of environment '%s': leave it out, or write the %s outside environments",
+			option->name, noun, section->outer->name, strchr(noun, ' ') + 1);
 		skip_statement(reader, source);
 	} else if (option) {
 		scan_option(reader, source, section, option, token);
-	} else if (section->kind == SECTION_ENVIRONMENT && token_is(token, policy_sections[SECTION_EXPECT].name)) {
-		scan_section(reader, source, SECTION_EXPECT, token, section);
+	} else if (inner_find(section, token, &inner)) {
+		scan_section(reader, source, inner, token, section);
 	} else if (token_is_assignment(ahead)) {
 		if (section->outer && option_find(SECTION_ENVIRONMENT, name))
 			doubt_environment(reader);
@@ -211,10 +263,10 @@ static void scan_statement(
 		skip_statement(reader, source);
 	} else if (ahead->kind == TOKEN_BRACE_OPEN ||
 		   (token_is_text(ahead) && token_peek(reader, source, 1)->kind == TOKEN_BRACE_OPEN)) {
-		if (is_expect(section, name)) {
+		if (inner_suggest(section, name, &inner)) {
 			mistake_add(reader, token->line, "unknown section '%.64s': did you mean '%s'?", name,
-				policy_sections[SECTION_EXPECT].name);
-			scan_section(reader, source, SECTION_EXPECT, token, section);
+				policy_sections[inner].name);
+			scan_section(reader, source, inner, token, section);
 			return;
 		}
 		if (option_suggest(section->kind, name)) {
@@ -222,8 +274,9 @@ static void scan_statement(
 			return;
 		}
 		mistake_add(reader, token->line, "a section '%.64s' in a section: %s", name,
-			section->kind == SECTION_ENVIRONMENT ? "only expect { ... } may stand in an environment"
-							     : "sections stand side by side");
+			section->kind == SECTION_ENVIRONMENT
+				? "only expect { ... } and waive ID { ... } may stand in an environment"
+				: "sections stand side by side");
 		skip_statement(reader, source);
 	} else {
 		mistake_add(reader, token->line, "unexpected '%.64s': write options as NAME = VALUE", name);
@@ -241,11 +294,12 @@ static void scan_nameless(struct reader *reader, struct source *source, const st
 static bool section_is_over(struct reader *reader, struct source *source, const struct section *section)
 {
 	const struct token *ahead = token_peek(reader, source, 0);
+	enum section_kind inner;
 
 	if (ahead->kind == TOKEN_END)
 		return true;
 	if (section_ahead(reader, source, 0))
-		return section->kind != SECTION_ENVIRONMENT || !token_is(ahead, policy_sections[SECTION_EXPECT].name);
+		return !inner_find(section, ahead, &inner);
 	if (!section->outer || !is_complete(section) || ahead->kind != TOKEN_WORD ||
 		!token_is_assignment(token_peek(reader, source, 1)))
 		return false;
@@ -299,7 +353,7 @@ static void scan_section(struct reader *reader, struct source *source, enum sect
 	uint8_t *outer_doubts = reader->doubts;
 	bool again = false;
 
-	if (kind == SECTION_EXPECT && too_many_expectations(reader, token->line)) {
+	if (too_many(reader, kind, token->line)) {
 		skip_statement(reader, source);
 		return;
 	}
@@ -327,6 +381,9 @@ static void scan_section(struct reader *reader, struct source *source, enum sect
 	case SECTION_EXPECT:
 		section.object = expectation_new(reader, outer, token->line);
 		section.name = policy_sections[kind].name;
+		break;
+	case SECTION_WAIVE:
+		section.object = waiver_new(reader, outer, title, token->line);
 		break;
 	}
 	if (policy_sections[kind].titled)
@@ -490,7 +547,9 @@ static void scan_unknown(struct reader *reader, struct source *source, const str
 		scan_section(reader, source, kind, token, NULL);
 	} else if (is_section) {
 		mistake_add(reader, token->line,
-			"unknown section '%.64s': known are service, network NAME, environment NAME and expect", name);
+			"unknown section '%.64s': known are service, network NAME, environment NAME, expect and waive "
+			"ID",
+			name);
 		reader->incomplete = true;
 		skip_statement(reader, source);
 	} else if (token_is_assignment(ahead)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "policy_private.h"
 
@@ -10,6 +11,10 @@ static const char *const loopback_words[] = {
 static const char *const admin_tls_words[] = {[ADMIN_TLS_REQUIRED] = "required", [ADMIN_TLS_OFF] = "off"};
 static const char *const server_words[] = {[SERVER_EXPECTED] = "expected", [SERVER_OPTIONAL] = "optional"};
 static const char *const log_words[] = {[LOG_NONE] = "none", [LOG_SAMPLED] = "sampled", [LOG_ALL] = "all"};
+static const char *const client_certificates_words[] = {
+	[CLIENT_CERTIFICATES_ANY] = "any", [CLIENT_CERTIFICATES_REQUIRED] = "required"};
+static const char *const password_words[] = {[PASSWORD_REQUIRED] = "required", [PASSWORD_OPTIONAL] = "optional"};
+static const char *const self_signed_words[] = {[SELF_SIGNED_DENY] = "deny", [SELF_SIGNED_ALLOW] = "allow"};
 static const char *const routed_words[] = {
 	[ROUTED_CONTAINERS] = "containers", [ROUTED_ALL] = "all", [ROUTED_NONE] = "none"};
 static const char *const bind_guard_words[] = {
@@ -42,6 +47,21 @@ const char *log_mode_name(enum log_mode mode)
 	return log_words[mode];
 }
 
+const char *client_certificates_mode_name(enum client_certificates_mode mode)
+{
+	return client_certificates_words[mode];
+}
+
+const char *password_mode_name(enum password_mode mode)
+{
+	return password_words[mode];
+}
+
+const char *self_signed_mode_name(enum self_signed_mode mode)
+{
+	return self_signed_words[mode];
+}
+
 const char *routed_mode_name(enum routed_mode mode)
 {
 	return routed_words[mode];
@@ -68,7 +88,7 @@ const char *expect_verdict_name(enum expect_verdict verdict)
 		.name = option, .kind = form, .value = offsetof(struct type, member),                                  \
 		.origin = offsetof(struct type, origin_member), ##__VA_ARGS__                                          \
 	}
-#define TEXT(type, option, form, member)      OPTION(type, option, form, member, member##_origin)
+#define TEXT(type, option, form, member, ...) OPTION(type, option, form, member, member##_origin, ##__VA_ARGS__)
 #define LIST(type, option, form, member, ...) OPTION(type, option, form, member, member.origin, ##__VA_ARGS__)
 #define PORT(type, option, member, least, most, ...)                                                                   \
 	OPTION(type, option, OPTION_PORT, member, member##_origin, .minimum = (least), .maximum = (most), ##__VA_ARGS__)
@@ -118,6 +138,14 @@ static const struct option_schema environment_options[] = {
 	CHOICE(environment, "log", log),
 	CHOICE(environment, "routed", routed),
 	CHOICE(environment, "bind_guard", bind_guard),
+	CHOICE(environment, "client_certificates", client_certificates),
+	CHOICE(environment, "self_signed", self_signed),
+	COUNT(environment, "certificate_warn_days", certificate_warn_days, certificate_warn_days_origin, 0, 3650),
+	COUNT(environment, "certificate_fail_days", certificate_fail_days, certificate_fail_days_origin, 0, 3650),
+	LIST(environment, "server_names", OPTION_HOSTS, server_names),
+	CHOICE(environment, "password", password),
+	TEXT(environment, "monitor_user", OPTION_NAME, monitor_user),
+	TEXT(environment, "monitor_password_file", OPTION_PATH, monitor_password_file),
 };
 
 static const struct option_schema expect_options[] = {
@@ -132,12 +160,23 @@ static const struct option_schema expect_options[] = {
 	CHOICE(expectation, "verdict", verdict, .if_missing = "verdict = allow or verdict = refuse"),
 };
 
+static const struct option_schema waive_options[] = {
+	TEXT(waiver, "environment", OPTION_NAME, environment_name),
+	TEXT(waiver, "reason", OPTION_WORDS, reason, .if_missing = "reason = \"why this is borne with, and by whom\""),
+	TEXT(waiver, "until", OPTION_DATE, until, .if_missing = "until = YYYY-MM-DD, the last day on which it holds"),
+	TEXT(waiver, "subject", OPTION_WORDS, subject),
+};
+
+#define SECTION(called, table, ...)                                                                                    \
+	.name = (called), .options = (table), .option_count = ARRAY_SIZE(table), ##__VA_ARGS__
+
 const struct section_schema policy_sections[SECTION_KINDS] = {
-	[SECTION_TOP] = {"", false, top_options, ARRAY_SIZE(top_options)},
-	[SECTION_SERVICE] = {"service", false, service_options, ARRAY_SIZE(service_options)},
-	[SECTION_NETWORK] = {"network", true, network_options, ARRAY_SIZE(network_options)},
-	[SECTION_ENVIRONMENT] = {"environment", true, environment_options, ARRAY_SIZE(environment_options)},
-	[SECTION_EXPECT] = {"expect", false, expect_options, ARRAY_SIZE(expect_options)},
+	[SECTION_TOP] = {SECTION("", top_options)},
+	[SECTION_SERVICE] = {SECTION("service", service_options)},
+	[SECTION_NETWORK] = {SECTION("network", network_options, .titled = true)},
+	[SECTION_ENVIRONMENT] = {SECTION("environment", environment_options, .titled = true)},
+	[SECTION_EXPECT] = {SECTION("expect", expect_options, .inner = true, .noun = "an expectation")},
+	[SECTION_WAIVE] = {SECTION("waive", waive_options, .titled = true, .inner = true, .noun = "a waiver")},
 };
 
 _Static_assert(ARRAY_SIZE(environment_options) <= SECTION_MAX_OPTIONS, "raise SECTION_MAX_OPTIONS");
@@ -224,4 +263,32 @@ int name_check(const char *name, char *why)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* --- dates --- */
+
+const char *date_format(uint32_t days, char *buffer)
+{
+	time_t seconds = (time_t)days * 86400;
+	struct tm day = {0};
+
+	gmtime_r(&seconds, &day);
+	strftime(buffer, DATE_TEXT, "%Y-%m-%d", &day);
+	return buffer;
+}
+
+int date_parse(const char *text, uint32_t *ret_days)
+{
+	static const char form[] = "dddd-dd-dd";
+	struct tm day = {0};
+	char again[DATE_TEXT];
+
+	for (size_t i = 0; i < sizeof(form); i++)
+		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+			return -EINVAL;
+	if (!strptime(text, "%Y-%m-%d", &day) || day.tm_year < 70)
+		return -EINVAL;
+	*ret_days = (uint32_t)(timegm(&day) / 86400);
+	/* February has no 30th, which timegm() takes for March. */
+	return strcmp(date_format(*ret_days, again), text) == 0 ? 0 : -EINVAL;
 }

@@ -13,6 +13,8 @@
 
 static const char *outcome_color(const struct finding *finding)
 {
+	if (finding->waived)
+		return DIM;
 	switch (finding->outcome) {
 	case OUTCOME_PASS:
 		return GREEN;
@@ -26,6 +28,19 @@ static const char *outcome_color(const struct finding *finding)
 	abort();
 }
 
+/* Until when, and why. */
+static void print_waived(
+	const struct report_style *style, const struct report_audit *report, const struct finding *finding)
+{
+	char until[DATE_TEXT];
+	int column = fprintf(
+		style->stream, "      %suntil %s: ", paint(style, DIM), date_format(finding->waived_until, until));
+
+	print_clean(style->stream, finding->waived);
+	fputs(paint(style, RESET), style->stream);
+	print_place(style, report->policy, finding->waived_origin, column + (int)strlen(finding->waived));
+}
+
 static void print_finding(
 	const struct report_style *style, const struct report_audit *report, const struct finding *finding)
 {
@@ -34,14 +49,16 @@ static void print_finding(
 	FILE *stream = style->stream;
 
 	fprintf(stream, "  %s%-14s%s  %-8s  %-22s  ", paint(style, outcome_color(finding)),
-		outcome_name(finding->outcome), paint(style, RESET), matters ? severity_name(finding->severity) : "",
-		check->id);
+		finding->waived ? "waived" : outcome_name(finding->outcome), paint(style, RESET),
+		matters ? severity_name(finding->severity) : "", check->id);
 	if (matters) {
 		print_clean(stream, finding->subject);
 		fputs(": ", stream);
 	}
 	print_clean(stream, finding->message);
 	print_place(style, matters ? report->policy : NULL, finding->origin, TEXT_WIDTH);
+	if (finding->waived)
+		print_waived(style, report, finding);
 	if (finding->evidence) {
 		fputs("      ", stream);
 		print_clean(stream, finding->evidence);
@@ -53,7 +70,7 @@ static void print_finding(
 		nested.indent = 4;
 		print_changes(&nested, report->policy, report->drift, DRIFT_SHOWN);
 	}
-	if (finding->remedy) {
+	if (finding->remedy && !finding->waived) {
 		fprintf(stream, "      %sto mend it:%s ", paint(style, BOLD), paint(style, RESET));
 		print_clean(stream, finding->remedy);
 		fputc('\n', stream);
@@ -77,6 +94,7 @@ static void print_summary(const struct report_style *style, const struct report_
 	size_t critical = findings_count(report->findings, OUTCOME_FAIL, SEVERITY_CRITICAL);
 	size_t failed = findings_count(report->findings, OUTCOME_FAIL, SEVERITY_INFO);
 	size_t unknown = findings_count(report->findings, OUTCOME_UNKNOWN, SEVERITY_INFO);
+	size_t waived = findings_waived(report->findings);
 	size_t passed = findings_count(report->findings, OUTCOME_PASS, SEVERITY_INFO);
 	FILE *stream = style->stream;
 
@@ -88,6 +106,8 @@ static void print_summary(const struct report_style *style, const struct report_
 	}
 	if (unknown)
 		fprintf(stream, "%s%zu unknown%s, ", paint(style, YELLOW), unknown, paint(style, RESET));
+	if (waived)
+		fprintf(stream, "%zu waived, ", waived);
 	fprintf(stream, "%s%zu passed%s.", paint(style, passed && !failed && !unknown ? GREEN : ""), passed,
 		paint(style, passed && !failed && !unknown ? RESET : ""));
 	bool guard_drift = report->guard_drift && report->guard_drift->count;
@@ -151,18 +171,29 @@ static void print_prose(FILE *stream, int indent, const char *text)
 	fputc('\n', stream);
 }
 
-void text_checks(const struct report_style *style, const struct check *checks, size_t count)
+void text_checks(const struct report_style *style, const struct check *const *checks, size_t count)
 {
 	if (style->quiet)
 		return;
 	for (size_t i = 0; i < count; i++) {
-		_cleanup_free_ char *remedy = mem_format("to mend it: %s", checks[i].remedy);
-		bool critical = checks[i].severity == SEVERITY_CRITICAL;
+		const struct check *check = checks[i];
+		_cleanup_free_ char *meaning = check->unknown
+						       ? mem_format("%s Unknown: %s.", check->bad, check->unknown)
+						       : mem_string(check->bad);
+		_cleanup_free_ char *facts = mem_format("looks at: %s", check->facts);
+		_cleanup_free_ char *remedy = mem_format("to mend it: %s", check->remedy);
+		bool critical = check->severity == SEVERITY_CRITICAL;
 
-		fprintf(style->stream, "%s%s%s%s  %s%s%s  %s%s\n", i ? "\n" : "", paint(style, BOLD), checks[i].id,
-			paint(style, RESET), paint(style, critical ? RED : YELLOW), severity_name(checks[i].severity),
-			paint(style, RESET), checks[i].title, check_is_watch_only(&checks[i]) ? " (watch only)" : "");
-		print_prose(style->stream, 4, checks[i].meaning);
+		fprintf(style->stream, "%s%s%s%s  %s%s%s  %s%s\n", i ? "\n" : "", paint(style, BOLD), check->id,
+			paint(style, RESET), paint(style, critical ? RED : YELLOW), severity_name(check->severity),
+			paint(style, RESET), check->title, check_is_watch_only(check) ? " (watch only)" : "");
+		print_prose(style->stream, 4, meaning);
+		print_prose(style->stream, 4, facts);
 		print_prose(style->stream, 4, remedy);
+		if (check->unwaivable) {
+			_cleanup_free_ char *unwaivable = mem_format("cannot be waived: %s", check->unwaivable);
+
+			print_prose(style->stream, 4, unwaivable);
+		}
 	}
 }

@@ -8,7 +8,7 @@
 
 const struct renderer *report_renderer(const char *name)
 {
-	static const struct renderer *const all[] = {&report_text, &report_json};
+	static const struct renderer *const all[] = {&report_text, &report_json, &report_sarif};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(all[i]->name, name) == 0)
@@ -74,8 +74,8 @@ static void write_guard_change(struct json *json, const struct policy *policy, c
 }
 
 /* Those of the table, then those of the bind guard. Both may be NULL. */
-static void write_changes(struct json *json, const char *name, const struct policy *policy,
-	const struct changeset *changeset, const struct bindguard_changes *guard)
+void json_changes(struct json *json, const char *name, const struct policy *policy, const struct changeset *changeset,
+	const struct bindguard_changes *guard)
 {
 	json_array_begin(json, name);
 	for (size_t i = 0; changeset && i < changeset->count; i++)
@@ -115,7 +115,7 @@ static void changes(const struct report_style *style, const struct report_change
 	json_bool(&json, "applied", report->applied);
 	json_bool(&json, "dry_run", !report->write);
 	json_number(&json, "sources", report->sources);
-	write_changes(&json, "changes", report->policy, report->changes, report->guard);
+	json_changes(&json, "changes", report->policy, report->changes, report->guard);
 	write_time(&json, "confirm_until", report->confirm_until);
 	write_warnings(&json, report->warnings, report->warning_count);
 	tail(&json);
@@ -514,6 +514,21 @@ static void error(const struct report_style *style, const struct err *err, const
 	tail(&json);
 }
 
+static void write_waived(struct json *json, const struct policy *policy, const struct finding *finding)
+{
+	char until[DATE_TEXT];
+
+	if (!finding->waived) {
+		json_null(json, "waived");
+		return;
+	}
+	json_object_begin(json, "waived");
+	json_string(json, "reason", finding->waived);
+	json_string(json, "until", date_format(finding->waived_until, until));
+	place(json, policy, finding->waived_origin);
+	json_object_end(json);
+}
+
 static void audit(const struct report_style *style, const struct report_audit *report)
 {
 	struct json json = {.stream = style->stream, .indented = true};
@@ -527,8 +542,8 @@ static void audit(const struct report_style *style, const struct report_audit *r
 		json_null(&json, "conforming");
 	write_time(&json, "unchanged_since", report->unchanged ? report->unchanged_since : 0);
 	json_bool(&json, "dry_run", report->dry_run);
-	write_changes(&json, "healed", report->policy, report->healed, report->guard_healed);
-	write_changes(&json, "drift", report->policy, report->drift, report->guard_drift);
+	json_changes(&json, "healed", report->policy, report->healed, report->guard_healed);
+	json_changes(&json, "drift", report->policy, report->drift, report->guard_drift);
 	json_array_begin(&json, "findings");
 	for (size_t i = 0; i < report->findings->count; i++) {
 		const struct finding *finding = &report->findings->items[i];
@@ -542,6 +557,7 @@ static void audit(const struct report_style *style, const struct report_audit *r
 		json_string(&json, "evidence", finding->evidence);
 		json_string(&json, "remedy", finding->remedy);
 		place(&json, report->policy, finding->origin);
+		write_waived(&json, report->policy, finding);
 		json_object_end(&json);
 	}
 	json_array_end(&json);
@@ -609,7 +625,7 @@ static void event(const struct report_style *style, const struct report_event *r
 	tail(&json);
 }
 
-static void checks(const struct report_style *style, const struct check *list, size_t count)
+static void checks(const struct report_style *style, const struct check *const *list, size_t count)
 {
 	struct json json = {.stream = style->stream, .indented = true};
 
@@ -617,13 +633,18 @@ static void checks(const struct report_style *style, const struct check *list, s
 	json_array_begin(&json, "checks");
 	for (size_t i = 0; i < count; i++) {
 		json_object_begin(&json, NULL);
-		json_string(&json, "id", list[i].id);
-		json_string(&json, "area", list[i].area);
-		json_string(&json, "severity", severity_name(list[i].severity));
-		json_bool(&json, "watch_only", check_is_watch_only(&list[i]));
-		json_string(&json, "title", list[i].title);
-		json_string(&json, "meaning", list[i].meaning);
-		json_string(&json, "remedy", list[i].remedy);
+		const struct check *one = list[i];
+
+		json_string(&json, "id", one->id);
+		json_string(&json, "area", one->area);
+		json_string(&json, "severity", severity_name(one->severity));
+		json_bool(&json, "watch_only", check_is_watch_only(one));
+		json_string(&json, "facts", one->facts);
+		json_string(&json, "title", one->title);
+		json_string(&json, "meaning", one->bad);
+		json_string(&json, "unknown", one->unknown);
+		json_string(&json, "remedy", one->remedy);
+		json_string(&json, "unwaivable", one->unwaivable);
 		json_object_end(&json);
 	}
 	json_array_end(&json);

@@ -7,5 +7,9 @@
 
 struct json;
 
+/* ---- report_json.c: an array of differences, as in `drift`; `changeset` may be NULL ---- */
+void json_changes(struct json *json, const char *name, const struct policy *policy, const struct changeset *changeset,
+	const struct bindguard_changes *guard);
+
 /* ---- report_bind_json.c: `listeners`, `listeners_unknown` and `intentions` of audit; `facts` may be NULL ---- */
 void json_listeners(struct json *json, const struct audit_facts *facts);

@@ -56,13 +56,25 @@ static void print_findings(FILE *stream, const struct findings *findings)
 {
 	size_t counts[SEVERITY_CRITICAL + 1][OUTCOME_NOT_APPLICABLE + 1] = {{0}};
 
-	for (size_t i = 0; i < findings->count; i++)
-		counts[findings->items[i].severity][findings->items[i].outcome]++;
+	size_t waived[SEVERITY_CRITICAL + 1] = {0};
+
+	for (size_t i = 0; i < findings->count; i++) {
+		const struct finding *finding = &findings->items[i];
+
+		if (finding->waived)
+			waived[finding->severity]++;
+		else
+			counts[finding->severity][finding->outcome]++;
+	}
 	head(stream, "findings", "gauge", "Results of checks, by severity and outcome.");
 	for (unsigned int severity = 0; severity < ARRAY_SIZE(counts); severity++)
 		for (unsigned int outcome = 0; outcome < ARRAY_SIZE(counts[0]); outcome++)
 			fprintf(stream, "dflyguard_findings{severity=\"%s\",outcome=\"%s\"} %zu\n",
 				severity_name(severity), outcome_name(outcome), counts[severity][outcome]);
+	head(stream, "findings_waived", "gauge", "Findings that the policy waives, by severity; not among the others.");
+	for (unsigned int severity = 0; severity < ARRAY_SIZE(waived); severity++)
+		fprintf(stream, "dflyguard_findings_waived{severity=\"%s\"} %zu\n", severity_name(severity),
+			waived[severity]);
 }
 
 static void print_listeners(FILE *stream, const size_t *listeners)

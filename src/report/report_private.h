@@ -61,4 +61,4 @@ void text_listeners(const struct report_style *style, const struct audit_facts *
 
 /* ---- report_audit.c ---- */
 void text_audit(const struct report_style *style, const struct report_audit *report);
-void text_checks(const struct report_style *style, const struct check *checks, size_t count);
+void text_checks(const struct report_style *style, const struct check *const *checks, size_t count);

@@ -23,7 +23,7 @@ item() { # item NAME: what the manual says about a policy option
 }
 subsections_of_policy() {
 	local title
-	for title in 'Outside all sections' service 'network NAME' 'environment NAME' expect; do subsection "$title"; done
+	for title in 'Outside all sections' service 'network NAME' 'environment NAME' expect 'waive ID'; do subsection "$title"; done
 }
 says() { # says WHAT TEXT: the manual holds this word
 	plain $manual | grep -qwF -- "$2" || wrong "$manual does not name the $1 '$2'"
@@ -121,7 +121,7 @@ limits() {
 	while read -r name number; do
 		text=$(sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta' <<<"$number")
 		subsection Limits | grep -qxF -- ".It $text" || wrong "$manual does not tell the limit $name, $text"
-	done < <(sed -nE 's/^#define POLICY_(MAX_(SOURCES|DEPTH|FILES|REPORTED|NAME|WORD|EXPECTATIONS))[ \t]+([0-9]+)u.*/\1 \3/p' \
+	done < <(sed -nE 's/^#define POLICY_(MAX_(SOURCES|DEPTH|FILES|REPORTED|NAME|WORD|EXPECTATIONS|WAIVERS))[ \t]+([0-9]+)u.*/\1 \3/p' \
 		include/policy.h src/policy/policy_private.h)
 	grep -qE 'POLICY_MAX_TEXT[[:space:]]+\(64u \* 1024 \* 1024\)' include/policy.h || wrong "the limit of text is another"
 	subsection Limits | grep -qxF '.It 64 MiB' || wrong "$manual does not tell the limit of text"
@@ -301,6 +301,9 @@ json() {
 		guard --format json check
 		policy <<<'environment a { clients = {"10.0.0.0/8", "10.0.0.1"} tls = off }'
 		guard --format json --verbose check
+		policy <<<'default_environment = a environment a { clients = {} tls = off }
+			waive bind.server { reason = "there is none" until = 9999-12-31 }'
+		guard --format json audit
 		{ for _ in {1..201}; do echo 'mistake = 1'; done; } | policy
 		guard --format json check
 		logged

@@ -34,6 +34,22 @@ examples() { # `...` on a line of its own stands for what was left out
 }
 t "the examples in docs/json.md are valid" examples
 
+# SARIF: what of it we write.
+sarif() {
+	local mode logs=(tests/golden/*/*.sarif)
+	[ ${#logs[@]} -ge 4 ] || wrong "there are only ${#logs[@]} golden files"
+	for mode in "" --cover --spoil; do
+		# shellcheck disable=SC2086
+		expect_exit 0 tests/lib/json_schema.pl --sarif $mode "${logs[@]}"
+	done
+	# A rule's index is its place among the rules.
+	awk '/"rules": \[/ { on = 1 } /"invocations"/ { on = 0 } on && $1 == "\"id\":" { rule[n++] = $2 }
+		$1 == "\"ruleId\":" { id = $2 } $1 == "\"ruleIndex\":" { seen++; if (rule[$2 + 0] != id) print id, rule[$2 + 0] }
+		END { if (seen < 5) print "nothing was compared" }' tests/golden/report/audit-waived.sarif >"$work/strange"
+	expect_same "rules with another index" /dev/null "$work/strange"
+}
+t "the same for SARIF, by tests/sarif-subset.json" sarif
+
 # What the validator itself must not let pass.
 refuses() { # refuses TEXT: in a file
 	printf '%s' "$1" >"$work/bad.json"

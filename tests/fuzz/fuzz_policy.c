@@ -78,6 +78,15 @@ static void check_policy(const struct policy *policy)
 	require(policy->expectation_count <= POLICY_MAX_EXPECTATIONS);
 	for (size_t i = 0; i < policy->expectation_count; i++)
 		check_expectation(policy, &policy->expectations[i]);
+	require(policy->waiver_count <= POLICY_MAX_WAIVERS);
+	for (size_t i = 0; i < policy->waiver_count; i++) {
+		const struct waiver *waiver = &policy->waivers[i];
+
+		require(waiver->environment == POLICY_EVERY_ENVIRONMENT ||
+			waiver->environment < policy->environment_count);
+		require(strchr(waiver->check, '.') && waiver->reason && *waiver->reason && waiver->until_origin);
+		require(!strchr(waiver->reason, '\n') && policy_place(policy, waiver->origin).line > 0);
+	}
 	policy_notes(policy, &notes);
 	diagnostics_done(&notes);
 }

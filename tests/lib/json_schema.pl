@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Whether JSON is what docs/schema.json says. Many files in one process: loading the validator costs more than all of them.
+# Whether JSON is what docs/schema.json says, or with --sarif first, what tests/sarif-subset.json says. Many files in one process: loading the validator costs more than all of them.
 #   json_schema.pl FILE...           each file holds one object or several; every one must be valid
 #   json_schema.pl --spoil FILE...   and every one must be invalid as soon as a key is missing, a value is of another type,
 #                                    or a key is there that nobody knows
@@ -17,15 +17,19 @@ BEGIN {
 
 # A validator ignores what it does not know, a misspelt keyword too. With `properties` all that is not listed must be
 # refused, and what need not be there must be named here.
-my %known = map { $_ => 1 } qw($schema $id $ref title description type enum const pattern minimum maximum minItems items
+my %known = map { $_ => 1 } qw($schema $id $ref title description type enum const pattern minimum maximum minItems maxItems items
 	required properties patternProperties additionalProperties anyOf allOf if then else definitions);
-my %optional = (suppressed => 1);
+my $sarif = @ARGV && $ARGV[0] eq '--sarif';
+shift if $sarif;
+my %optional = map { $_ => 1 } $sarif
+	? qw(physicalLocation region location locations toolExecutionNotifications rules results drift)
+	: qw(suppressed);
 # Their names are data: any of them may be missing.
 my %map = map { $_ => 1 } qw(counters reasons);
 
 my $mode = @ARGV && $ARGV[0] =~ /^--(spoil|cover)$/ ? $1 : '';
 shift if $mode;
-my $path = "docs/schema.json";
+my $path = $sarif ? "tests/sarif-subset.json" : "docs/schema.json";
 my $schema = JSON::PP->new->utf8->decode(read_file("$FindBin::Bin/../../$path"));
 # Directly: JSON::Validator would look for draft 7's own schema on the network, which Debian's package leaves out.
 my $validator = JSON::Validator::Schema::Draft7->new($schema);

@@ -146,7 +146,7 @@ static const struct {
 	{"check --environment", NULL, 2, "", "dflyguard: option '--environment' needs a value\n..."},
 	{"check --format", NULL, 2, "", "dflyguard: option '--format' needs a value\n..."},
 	{"--format xml check", NULL, 2, "",
-		"dflyguard: there is no format 'xml'\n  to mend it: --format text, or --format json\n"},
+		"dflyguard: there is no format 'xml'\n  to mend it: --format text, json or sarif\n"},
 	{"--format '' check", NULL, 2, "", "dflyguard: there is no format ''\n..."},
 	{"--color sometimes check", NULL, 2, "",
 		"dflyguard: --color does not know 'sometimes'\n  to mend it: --color auto, always or never\n"},

@@ -199,6 +199,18 @@ static void dump_number(
 	dump_word(text, policy, name, value, origin);
 }
 
+static void dump_hosts(struct text *text, const struct policy *policy, const char *name, const struct source_list *list)
+{
+	text_printf(text, "  %s:", name);
+	dump_place(text, policy, list->origin);
+	text_append(text, "\n");
+	for (size_t i = 0; i < list->reference_count; i++) {
+		text_printf(text, "    %s", list->references[i].name);
+		dump_place(text, policy, list->references[i].origin);
+		text_append(text, "\n");
+	}
+}
+
 static void dump_environment(struct text *text, const struct policy *policy, const struct environment *e)
 {
 	text_printf(text, "environment %s", e->name);
@@ -223,6 +235,26 @@ static void dump_environment(struct text *text, const struct policy *policy, con
 	dump_list(text, policy, "memcached_clients", &e->memcached_clients);
 	dump_list(text, policy, "bind", &e->bind);
 	dump_list(text, policy, "admin_bind", &e->admin_bind);
+	if (e->client_certificates_origin)
+		dump_word(text, policy, "client_certificates", client_certificates_mode_name(e->client_certificates),
+			e->client_certificates_origin);
+	if (e->self_signed_origin)
+		dump_word(text, policy, "self_signed", self_signed_mode_name(e->self_signed), e->self_signed_origin);
+	if (e->certificate_warn_days_origin)
+		dump_number(text, policy, "certificate_warn_days", e->certificate_warn_days,
+			e->certificate_warn_days_origin);
+	if (e->certificate_fail_days_origin)
+		dump_number(text, policy, "certificate_fail_days", e->certificate_fail_days,
+			e->certificate_fail_days_origin);
+	if (e->password_origin)
+		dump_word(text, policy, "password", password_mode_name(e->password), e->password_origin);
+	if (e->monitor_user)
+		dump_word(text, policy, "monitor_user", e->monitor_user, e->monitor_user_origin);
+	if (e->monitor_password_file)
+		dump_word(text, policy, "monitor_password_file", e->monitor_password_file,
+			e->monitor_password_file_origin);
+	if (e->server_names.given)
+		dump_hosts(text, policy, "server_names", &e->server_names);
 }
 
 static void dump_expectation(struct text *text, const struct policy *policy, const struct expectation *e)
@@ -239,6 +271,22 @@ static void dump_expectation(struct text *text, const struct policy *policy, con
 	dump_number(text, policy, "to_port", e->to_port, e->to_port_origin);
 	dump_word(text, policy, "speaks", speaks_mode_name(e->speaks), e->speaks_origin);
 	dump_word(text, policy, "verdict", expect_verdict_name(e->verdict), e->verdict_origin);
+}
+
+static void dump_waiver(struct text *text, const struct policy *policy, const struct waiver *w)
+{
+	bool every = w->environment == POLICY_EVERY_ENVIRONMENT;
+	char until[DATE_TEXT];
+
+	text_printf(text, "waive %s", w->check);
+	dump_place(text, policy, w->origin);
+	text_append(text, "\n");
+	dump_word(text, policy, "environment", every ? "(every)" : policy->environments[w->environment].name,
+		w->environment_name_origin);
+	dump_word(text, policy, "reason", w->reason, w->reason_origin);
+	dump_word(text, policy, "until", date_format(w->until, until), w->until_origin);
+	if (w->subject)
+		dump_word(text, policy, "subject", w->subject, w->subject_origin);
 }
 
 static void dump_diagnostics(struct text *text, const struct diagnostics *diagnostics)
@@ -284,6 +332,8 @@ static void dump_policy(struct text *text, const struct policy *policy)
 		dump_environment(text, policy, &policy->environments[i]);
 	for (size_t i = 0; i < policy->expectation_count; i++)
 		dump_expectation(text, policy, &policy->expectations[i]);
+	for (size_t i = 0; i < policy->waiver_count; i++)
+		dump_waiver(text, policy, &policy->waivers[i]);
 	text_printf(text, "%zu sources written\n", policy->source_count);
 	policy_notes(policy, &notes);
 	dump_diagnostics(text, &notes);
@@ -485,8 +535,10 @@ static const struct {
 	{"service { tls_port = 6380 } environment e { " EXPECT("") " colour = red }",
 		"text:1: unknown option 'colour': known in environment NAME { }: tls, clients, admins, "
 		"memcached_clients, bind, admin_bind, loopback, admin_tls, max_connections_per_source, "
-		"new_connections_per_second, ipv6_source_prefix, handshake_timeout, server, log, routed and "
-		"bind_guard\n"},
+		"new_connections_per_second, ipv6_source_prefix, handshake_timeout, server, log, routed, "
+		"bind_guard, "
+		"client_certificates, self_signed, certificate_warn_days, certificate_fail_days, server_names, "
+		"password, monitor_user and monitor_password_file\n"},
 	{"service { tls_port = 6380 } environment e { clients = {} bind_guard = deny }",
 		"text:1: environment 'e' has bind_guard = deny, but no 'bind', so that there is no address to keep the "
 		"server to: write bind = {...}, or bind_guard = off\n"},
@@ -761,6 +813,39 @@ static void test_source_limit(void **state)
 	got = load_text(text_string(&text), NULL);
 	assert_string_equal(
 		got, "text:1000002: more than 1,000,000 sources: join what is adjacent into prefixes or ranges\n");
+}
+
+static void test_waiver_limit(void **state)
+{
+	_cleanup_text_ struct text text = {0};
+	_cleanup_free_ char *told = NULL;
+
+	(void)state;
+	text_append(&text, "service { tls_port = 6380 } environment e { clients = {} }\n");
+	for (unsigned int i = 0; i < POLICY_MAX_WAIVERS + 2; i++)
+		text_printf(&text, "waive a.b { reason = x until = 2027-01-01 subject = s%u }\n", i);
+	told = load_text(text_string(&text), NULL);
+	assert_string_equal(told, "text:1002: more than 1,000 waivers: join them, with * in their 'subject'\n");
+}
+
+static void test_words_limit(void **state)
+{
+	char words[POLICY_MAX_WORDS + 2];
+
+	(void)state;
+	for (unsigned int more = 0; more < 2; more++) {
+		_cleanup_free_ char *text = NULL;
+		_cleanup_free_ char *told = NULL;
+
+		memset(words, 'a', sizeof(words));
+		words[POLICY_MAX_WORDS + more] = '\0';
+		text = mem_format("service { tls_port = 6380 } environment e { clients = {} } "
+				  "waive a.b { until = 2027-01-01 reason = %s }",
+			words);
+		told = load_text(text, NULL);
+		assert_string_equal(
+			told, more ? "text:1: reason: longer than 500 bytes: write it in fewer words\n" : "");
+	}
 }
 
 static void test_expectation_limit(void **state)
@@ -1086,6 +1171,17 @@ static void same_rest(const struct policy *a, const struct policy *b)
 		assert_int_equal(one->to.v4.count, other->to.v4.count);
 		assert_int_equal(one->to.v6.count, other->to.v6.count);
 	}
+	assert_int_equal(a->waiver_count, b->waiver_count);
+	for (size_t i = 0; i < a->waiver_count; i++) {
+		const struct waiver *one = &a->waivers[i];
+		const struct waiver *other = &b->waivers[i];
+
+		assert_int_equal(one->environment, other->environment);
+		assert_int_equal(one->until, other->until);
+		assert_string_equal(one->check, other->check);
+		assert_string_equal(one->reason, other->reason);
+		assert_true(same_string(one->subject, other->subject));
+	}
 }
 
 static void check_printed(const char *what, const struct policy *policy)
@@ -1404,6 +1500,8 @@ int main(int count, char **arguments)
 		cmocka_unit_test(test_text_limit),
 		cmocka_unit_test(test_source_limit),
 		cmocka_unit_test(test_expectation_limit),
+		cmocka_unit_test(test_waiver_limit),
+		cmocka_unit_test(test_words_limit),
 		cmocka_unit_test(test_reported_limit),
 		cmocka_unit_test(test_many_networks),
 		cmocka_unit_test(test_many_unknown),

@@ -107,6 +107,26 @@ static void check_case(const struct report_case *c)
 	golden_check(json_path, golden_json);
 }
 
+/* As SARIF, where that is more than the same again. */
+static void check_sarif(const struct report_case *c)
+{
+	static const char *const names[] = {"audit-waived", "audit-weird", "error-audit", "error-diagnostics"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *path = mem_format("tests/golden/report/%s.sarif", c->name);
+		_cleanup_free_ char *sarif = NULL;
+		_cleanup_free_ char *golden = NULL;
+
+		if (strcmp(names[i], c->name) != 0)
+			continue;
+		sarif = shown(c, &report_sarif, true);
+		if (!strict_json_good(sarif))
+			fail_msg("%s: no JSON:\n%s", c->name, sarif);
+		golden = without_version(sarif);
+		golden_check(path, golden);
+	}
+}
+
 /* --- changes --- */
 
 static struct report_changes changes_of(const struct compiled *compiled, const struct changeset *changes)
@@ -947,6 +967,30 @@ static void add_fact(struct foreign *foreign, struct foreign_fact fact, const ch
 	foreign_add(foreign, &fact);
 }
 
+/* Of a host that nobody looked at all is unknown, which shows nothing new. */
+static void keep_known(struct findings *findings, bool host)
+{
+	const char *const kept[] = {"firewall", "policy", "environments", host ? "bind" : ""};
+	struct findings rest = {0};
+	size_t count = 0;
+
+	for (size_t i = 0; i < findings->count; i++) {
+		struct finding finding = findings->items[i];
+		bool keep = false;
+
+		for (size_t k = 0; k < ARRAY_SIZE(kept); k++)
+			keep = keep || strcmp(finding.check->area, kept[k]) == 0;
+		if (keep) {
+			findings->items[count++] = finding;
+		} else {
+			ARRAY_GROW(rest.items, rest.count, rest.capacity);
+			rest.items[rest.count++] = finding;
+		}
+	}
+	findings->count = count;
+	findings_done(&rest);
+}
+
 /* `mutate` NULL: the table could not be read, and neither could others. `host` is taken over; NULL: it was not looked
  * at; `flags` NULL: nobody was told anything. */
 static void show_audit_on(const struct renderer *renderer, const struct report_style *style,
@@ -1012,6 +1056,7 @@ static void show_audit_on(const struct renderer *renderer, const struct report_s
 		facts.drift = NULL;
 	}
 	audit_run(&facts, &findings);
+	keep_known(&findings, host != NULL);
 	how.environment = expected.environment->name;
 	how.policy = expected.policy;
 	how.findings = &findings;
@@ -1136,18 +1181,63 @@ static void show_audit_unchanged(const struct renderer *renderer, const struct r
 		(struct report_audit){.unchanged = true, .unchanged_since = GOLDEN_SINCE}, false);
 }
 
+/* One finding of a check is waived, one is not, and a waiver that has expired; in a file that is no good URI. */
+static void show_audit_waived(const struct renderer *renderer, const struct report_style *style)
+{
+	static const char text[] =
+		"default_environment = production\nservice { tls_port = 6380 }\n"
+		"environment production { tls = required clients = {\"10.20.0.0/24\"} }\n"
+		"environment staging { tls = optional clients = any }\n"
+		"waive firewall.foreign_nat {\n\treason = \"a proxy that goes in March\"\n\tuntil = 2026-03-31\n"
+		"\tsubject = \"* chain one *\"\n}\n"
+		"waive environments.weaker { reason = \"no data\" until = 2026-02-01 subject = \"environment staging\" "
+		"}\n"
+		"waive firewall.notrack { reason = \"old\" until = 2026-01-01 }\n";
+	struct compiled expected = compile_text("a policy, 100%.conf", text, NULL);
+	struct compiled observed = compile_text("a policy, 100%.conf", text, NULL);
+	struct foreign *foreign = foreign_new();
+	struct findings findings = {0};
+	struct changeset *changes;
+	struct foreign_fact fact = {
+		.port = 6380, .certain = true, .from_first = 7000, .from_last = 7000, .to_port = 6380, .handle = 12};
+	struct audit_facts facts = {.policy = expected.policy,
+		.environment = expected.environment,
+		.foreign = foreign,
+		.now = GOLDEN_SINCE,
+		.all_environments = true,
+		.host_unknown = "not looked at",
+		.tls_unknown = "not looked at",
+		.server_unknown = "not looked at"};
+	struct report_audit report = {
+		.environment = "production", .policy = expected.policy, .findings = &findings, .facts = NULL};
+
+	add_fact(foreign, fact, "one");
+	add_fact(foreign, fact, "two");
+	apply_mutation(&(struct mutation){.mutate = mutate_rule_first}, observed.ruleset);
+	changes = ruleset_diff(expected.ruleset, observed.ruleset);
+	facts.drift = report.drift = changes;
+	audit_run(&facts, &findings);
+	keep_known(&findings, false);
+	renderer->audit(style, &report);
+	findings_done(&findings);
+	foreign_free(foreign);
+	changeset_free(changes);
+	compiled_done(&observed);
+	compiled_done(&expected);
+}
+
 static void show_checks(const struct renderer *renderer, const struct report_style *style)
 {
-	struct check all[64];
-	size_t count;
-	size_t watch_count;
-	const struct check *checks = audit_checks(&count);
-	const struct check *watch_checks = audit_watch_checks(&watch_count);
+	const struct check *all[100];
+	const struct check *check;
+	size_t count = 0;
 
-	assert_true(count + watch_count <= ARRAY_SIZE(all));
-	memcpy(all, checks, count * sizeof(*all));
-	memcpy(all + count, watch_checks, watch_count * sizeof(*all));
-	renderer->checks(style, all, count + watch_count);
+	for (size_t i = 0; (check = audit_check(i)) && count < ARRAY_SIZE(all); i++)
+		all[count++] = check;
+	for (size_t i = 0; (check = audit_watch_check(i)) && count < ARRAY_SIZE(all); i++)
+		all[count++] = check;
+	assert_true(count < ARRAY_SIZE(all));
+	renderer->checks(style, all, count);
 }
 
 /* --- errors --- */
@@ -1455,7 +1545,7 @@ static const struct report_case cases[] = {
 	{"error-log", "log", false, false, show_error_place, "error.message error.line=31"},
 	{"audit-good", "audit", false, false, show_audit_good,
 		"conforming=true drift=[] healed=[] dry_run=false findings.0.outcome=\"pass\" findings.0.remedy=null "
-		"findings.0.evidence=null findings.7.id"},
+		"findings.0.evidence=null findings.0.waived=null findings.7.id"},
 	{"audit-findings", "audit", false, false, show_audit_findings,
 		"conforming=false drift.0.object drift.64.policy findings.0.severity=\"critical\" "
 		"findings.0.outcome=\"fail\" findings.0.subject findings.0.message findings.0.remedy "
@@ -1471,6 +1561,8 @@ static const struct report_case cases[] = {
 	{"audit-unchanged", "audit", false, false, show_audit_unchanged,
 		"conforming=true unchanged_since=\"2026-01-02T03:04:05Z\""},
 	{"audit-weird", "audit", false, false, show_audit_weird, "conforming=false"},
+	{"audit-waived", "audit", false, false, show_audit_waived, "conforming=false"},
+	{"error-audit", "audit", false, false, show_error_plain, "error.message"},
 	{"audit-listeners", "audit", false, false, show_audit_listeners,
 		"listeners.0.network=\"host\" listeners.0.address=\"0.0.0.0\" listeners.0.port=6379 "
 		"listeners.0.wildcard=true listeners.0.dual=false listeners.0.device=null listeners.0.inode=7001 "
@@ -1489,7 +1581,8 @@ static const struct report_case cases[] = {
 	{"audit-quiet", "audit", false, true, show_audit_findings, "conforming=false"},
 	{"checks", "checks", false, false, show_checks,
 		"environment=null checks.0.id=\"firewall.in_force\" checks.0.area=\"firewall\" checks.0.severity "
-		"checks.0.title checks.0.meaning checks.0.remedy"},
+		"checks.0.title checks.0.facts checks.0.meaning checks.0.unknown "
+		"checks.0.remedy checks.0.unwaivable"},
 	{"checks-quiet", "checks", false, true, show_checks, "checks.10.id"},
 	{"error-plain", "plan", false, false, show_error_plain,
 		"environment=\"production\" error.message error.file=null error.line=null error.hint"},
@@ -1509,8 +1602,10 @@ static const struct report_case cases[] = {
 static void test_reports(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		check_case(&cases[i]);
+		check_sarif(&cases[i]);
+	}
 }
 
 static void test_renderer(void **state)
@@ -1518,6 +1613,7 @@ static void test_renderer(void **state)
 	(void)state;
 	assert_ptr_equal(report_renderer("text"), &report_text);
 	assert_ptr_equal(report_renderer("json"), &report_json);
+	assert_ptr_equal(report_renderer("sarif"), &report_sarif);
 	assert_null(report_renderer("xml"));
 	assert_null(report_renderer(""));
 	assert_null(report_renderer("JSON"));

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * The server's own answers as facts: knocks as a stranger and, where the policy names somebody, asks as him; and what
+ * the server was told about passwords. Whatever comes back is read by dflyguard-probe.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "facts.h"
+
+#define CONNECT_MILLISECONDS 2000u
+#define PROBE_MILLISECONDS   40000u
+#define MAX_PORTS	     12u
+
+/* Questions that wait for their answers; -1: not asked. */
+struct asked {
+	struct probe_job *job;
+	struct asked_port {
+		int64_t server, memcached, root, metrics;
+	} ports[MAX_PORTS];
+	struct asked_told {
+		int64_t requirepass, masterauth, aclfile;
+	} * told;
+};
+
+/* --- what it was told --- */
+
+static int64_t ask_secret(
+	struct probe_job *job, const struct intention *intention, const char *name, struct server_secret *secret)
+{
+	const char *value = intention_text(intention, name);
+
+	secret->set = value && *value;
+	/* What cannot be seen may be there. */
+	if (!secret->set && intention->unknown)
+		secret->unknown = mem_string(intention->unknown);
+	return secret->set ? secret_ask(job, value) : -1;
+}
+
+static int64_t ask_aclfile(
+	const struct policy *policy, const struct host_facts *facts, struct probe_job *job, struct server_told *told)
+{
+	const char *path = intention_text(facts->told[told->intention].intention, "aclfile");
+	size_t process = facts->intentions[told->intention].process;
+	struct flagfile whose = {
+		.process = process == LISTENERS_NO_INDEX ? NULL : &facts->host->processes[process], .policy = policy};
+	char why[INTERVAL_WHY];
+	struct stat status;
+	int descriptor;
+
+	if (!path || !*path)
+		return -1;
+	descriptor = flagfile_open(&whose, path, why);
+	told->aclfile = ACLFILE_UNKNOWN;
+	if (descriptor >= 0 && (fstat(descriptor, &status) < 0 || !S_ISREG(status.st_mode))) {
+		close(descriptor);
+		told->aclfile_why = mem_string("it is no regular file");
+		return -1;
+	}
+	if (descriptor >= 0)
+		return aclfile_ask(job, descriptor);
+	if (descriptor == -ENOENT || descriptor == -ENOTDIR)
+		told->aclfile = ACLFILE_ABSENT;
+	else
+		told->aclfile_why = mem_string(why);
+	return -1;
+}
+
+static void ask_told(
+	const struct policy *policy, const struct host_facts *facts, struct server_facts *server, struct asked *asked)
+{
+	asked->told = mem_zero(facts->count + 1, sizeof(*asked->told));
+	for (size_t i = 0; i < facts->count; i++) {
+		const struct intention *intention = facts->told[i].intention;
+		struct asked_told *ids = &asked->told[server->told_count];
+		struct server_told *told;
+
+		if (!intention)
+			continue;
+		told = server_facts_add_told(server);
+		told->intention = i;
+		ids->requirepass = ask_secret(asked->job, intention, "requirepass", &told->requirepass);
+		ids->masterauth = ask_secret(asked->job, intention, "masterauth", &told->masterauth);
+		ids->aclfile = ask_aclfile(policy, facts, asked->job, told);
+	}
+}
+
+/* --- ports --- */
+
+/* Root's own file: whoever else could have written it would learn nothing, but could make the server's log complain. */
+static int open_password(const struct environment *environment, struct server_facts *server)
+{
+	int descriptor = environment->monitor_password_file
+				 ? open(environment->monitor_password_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+				 : -1;
+	struct stat status;
+
+	server->monitor = environment->monitor_password_file != NULL;
+	if (descriptor >= 0 && (fstat(descriptor, &status) < 0 || !S_ISREG(status.st_mode) ||
+				       (status.st_uid != 0 && status.st_uid != geteuid()) || (status.st_mode & 077))) {
+		close(descriptor);
+		return -1;
+	}
+	return descriptor;
+}
+
+/* It spoke TLS to host_facts_read_tls(), or is to. */
+static bool speaks_tls(const struct host_facts *facts, size_t listener)
+{
+	for (size_t i = 0; facts->tls && i < facts->tls->port_count; i++) {
+		const struct tls_port *port = &facts->tls->ports[i];
+		enum tls_outcome outcome = port->answers[OFFER_DEFAULT].outcome;
+
+		if (port->listener == listener)
+			return outcome == TLS_ACCEPTED || outcome == TLS_CERTIFICATE_REQUIRED;
+	}
+	return false;
+}
+
+enum door { DOOR_SERVER, DOOR_ROOT, DOOR_METRICS };
+#define DOOR_COUNT (DOOR_METRICS + 1)
+
+static void ask_port(const struct environment *environment, const struct listener *listener,
+	struct server_facts *server, struct server_port *port, struct asked *asked)
+{
+	struct asked_port *ids = &asked->ports[server->port_count - 1];
+	struct server_access access = {.tls = port->tls,
+		.user = environment->monitor_user,
+		.password = -1,
+		.certificate = -1,
+		.key = -1,
+		.server_name = environment->server_names.reference_count ? environment->server_names.references[0].name
+									 : NULL};
+	struct probe_target targets[DOOR_COUNT];
+	size_t count = port->protocol == PROTOCOL_MEMCACHED ? 1 : DOOR_COUNT;
+
+	*ids = (struct asked_port){-1, -1, -1, -1};
+	for (size_t i = 0; i < count; i++) {
+		targets[i] = (struct probe_target){.port = listener->port};
+		targets[i].width = listener_address(listener, &targets[i].address);
+	}
+	probe_connect(targets, count, CONNECT_MILLISECONDS);
+	if (targets[0].code < 0) {
+		port->why = mem_format("cannot connect: %s", strerror(-targets[0].code));
+	} else if (port->protocol == PROTOCOL_MEMCACHED) {
+		ids->memcached = server_ask_memcached(asked->job, targets[0].descriptor, port->tls);
+	} else {
+		access.password = open_password(environment, server);
+		ids->server = server_ask(asked->job, targets[0].descriptor, &access);
+	}
+	for (size_t i = 1; i < count; i++) {
+		const char *path = i == DOOR_ROOT ? "/" : "/metrics";
+
+		if (targets[i].code == 0)
+			*(i == DOOR_ROOT ? &ids->root : &ids->metrics) =
+				server_ask_http(asked->job, targets[i].descriptor, port->tls, path);
+	}
+}
+
+static void ask_ports(const struct policy *policy, const struct environment *environment,
+	const struct host_facts *facts, struct server_facts *server, struct asked *asked)
+{
+	const struct service *service = &policy->service;
+
+	for (size_t i = 0; i < facts->host->listener_count && server->port_count < MAX_PORTS; i++) {
+		const struct listener *listener = &facts->host->listeners[i];
+		_cleanup_text_ struct text subject = {0};
+		struct server_port *port;
+
+		if (!listener->guarded || listener->network != 0)
+			continue;
+		listener_text(listener, &subject);
+		port = server_facts_add_port(server);
+		port->subject = text_take(&subject);
+		port->port = listener->port;
+		port->listener = i;
+		port->protocol = listener->port == service->memcached_port ? PROTOCOL_MEMCACHED : PROTOCOL_RESP;
+		port->admin = listener->port == service->admin_port;
+		port->tls = speaks_tls(facts, i);
+		ask_port(environment, listener, server, port, asked);
+	}
+}
+
+/* --- answers --- */
+
+static void hear_port(const struct records *records, const struct asked_port *ids, struct server_port *port)
+{
+	if (ids->server >= 0)
+		server_hear(records, ids->server, port);
+	if (ids->memcached >= 0)
+		server_hear_memcached(records, ids->memcached, port);
+	/* Who ends the connection instead of answering speaks no HTTP, which is no answer to its metrics. */
+	if (ids->root >= 0)
+		port->http.known = server_hear_http(records, ids->root, &port->http.root);
+	if (ids->metrics >= 0)
+		server_hear_http(records, ids->metrics, &port->http.metrics);
+}
+
+static void hear_told(const struct records *records, const struct asked_told *ids, struct server_told *told)
+{
+	if (ids->requirepass >= 0)
+		secret_hear(records, ids->requirepass, &told->requirepass);
+	if (ids->masterauth >= 0)
+		secret_hear(records, ids->masterauth, &told->masterauth);
+	if (ids->aclfile >= 0)
+		aclfile_hear(records, ids->aclfile, told);
+}
+
+static void hear(struct server_facts *server, const struct asked *asked)
+{
+	struct probe_limits limits = {.milliseconds = PROBE_MILLISECONDS};
+	struct records *records = NULL;
+	struct err err = {0};
+
+	if (probe_run(asked->job, &limits, &records, &err) < 0) {
+		server->unknown = mem_string(err.message);
+		for (size_t i = 0; i < server->told_count; i++) {
+			struct server_told *told = &server->told[i];
+
+			if (asked->told[i].requirepass >= 0)
+				told->requirepass.unknown = mem_string(err.message);
+			if (asked->told[i].masterauth >= 0)
+				told->masterauth.unknown = mem_string(err.message);
+			if (asked->told[i].aclfile >= 0)
+				told->aclfile_why = mem_string(err.message);
+		}
+		return;
+	}
+	for (size_t i = 0; i < server->port_count; i++)
+		hear_port(records, &asked->ports[i], &server->ports[i]);
+	for (size_t i = 0; i < server->told_count; i++)
+		hear_told(records, &asked->told[i], &server->told[i]);
+	records_free(records);
+}
+
+void host_facts_read_server(
+	const struct policy *policy, const struct environment *environment, struct host_facts *facts)
+{
+	struct server_facts *server = server_facts_new();
+	struct asked asked = {.job = probe_job_new()};
+
+	server->monitor = environment->monitor_password_file != NULL;
+	ask_told(policy, facts, server, &asked);
+	ask_ports(policy, environment, facts, server, &asked);
+	hear(server, &asked);
+	probe_job_free(asked.job);
+	free(asked.told);
+	server_facts_free(facts->server);
+	facts->server = server;
+}
