@@ -54,6 +54,9 @@ static void compare_words(const struct pair *pair)
 	static const unsigned int client_certificates[] = {
 		[CLIENT_CERTIFICATES_ANY] = 0, [CLIENT_CERTIFICATES_REQUIRED] = 1};
 	static const unsigned int self_signed[] = {[SELF_SIGNED_DENY] = 1, [SELF_SIGNED_ALLOW] = 0};
+	/* Both keep the server to its addresses. */
+	static const unsigned int bind_guard[] = {
+		[BIND_GUARD_OFF] = 0, [BIND_GUARD_REWRITE] = 1, [BIND_GUARD_DENY] = 1};
 	static const unsigned int password[] = {[PASSWORD_REQUIRED] = 1, [PASSWORD_OPTIONAL] = 0};
 	const struct environment *a = pair->other;
 	const struct environment *b = pair->strict;
@@ -66,6 +69,7 @@ static void compare_words(const struct pair *pair)
 	COMPARE(client_certificates);
 	COMPARE(self_signed);
 	COMPARE(loopback);
+	COMPARE(bind_guard);
 	if (pair->policy->service.admin_port)
 		COMPARE(admin_tls);
 	COMPARE(routed);
