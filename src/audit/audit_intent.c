@@ -29,6 +29,21 @@ static bool has_source(const struct audit_facts *facts, enum intention_source so
 	return false;
 }
 
+static const char *why_unknown(const struct audit_intention *told)
+{
+	if (!told->intention)
+		return told->unknown ? told->unknown : "nobody looked";
+	return told->intention->unknown;
+}
+
+static bool unit_is_known(const struct audit_facts *facts)
+{
+	for (size_t i = 0; i < facts->intention_count; i++)
+		if (facts->intentions[i].source == INTENTION_UNIT && !why_unknown(&facts->intentions[i]))
+			return true;
+	return false;
+}
+
 /* So the server will start the next time: the unit says it of its process, and a flagfile only where nothing else
  * does. */
 static bool is_next_start(const struct audit_facts *facts, const struct audit_intention *told)
@@ -41,17 +56,10 @@ static bool is_next_start(const struct audit_facts *facts, const struct audit_in
 	case INTENTION_FLAGFILE:
 		return !has_source(facts, INTENTION_UNIT) && !has_source(facts, INTENTION_PROCESS);
 	case INTENTION_PROCESS:
-		return !has_source(facts, INTENTION_UNIT) || !process || !process->unit.text ||
+		return !unit_is_known(facts) || !process || !process->unit.text ||
 		       strcmp(process->unit.text, facts->policy->service.unit) != 0;
 	}
 	abort();
-}
-
-static const char *why_unknown(const struct audit_intention *told)
-{
-	if (!told->intention)
-		return told->unknown ? told->unknown : "nobody looked";
-	return told->intention->unknown;
 }
 
 static char *place_of(const char *file, unsigned int line)
@@ -442,6 +450,19 @@ static bool reads_flagfile(const struct intention *intention, const char *path)
 	return false;
 }
 
+/* The policy's flagfile is there, for others than processes. */
+static bool is_written(const struct audit_facts *facts, const char *flagfile)
+{
+	for (size_t i = 0; i < facts->intention_count; i++) {
+		const struct audit_intention *told = &facts->intentions[i];
+
+		if (told->source == INTENTION_FLAGFILE || (told->source == INTENTION_UNIT && told->intention &&
+								  reads_flagfile(told->intention, flagfile)))
+			return true;
+	}
+	return false;
+}
+
 static void assess_process(const struct check *check, const struct audit_facts *facts,
 	const struct audit_intention *told, struct findings *ret)
 {
@@ -479,7 +500,7 @@ static void assess_process(const struct check *check, const struct audit_facts *
 			more.length && missing.length ? ""
 			: more.length		      ? ", which its flags do not say"
 						      : ", which its flags say");
-	else if (!process->container.text && has_source(facts, INTENTION_FLAGFILE) &&
+	else if (!process->container.text && process_is_ours(process) && is_written(facts, flagfile) &&
 		 !reads_flagfile(told->intention, flagfile))
 		finding_add(ret, check, OUTCOME_FAIL, told->subject,
 			"it runs without --flagfile=%s, which the policy names: what is written there has no effect",

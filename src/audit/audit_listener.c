@@ -185,9 +185,7 @@ struct block {
 
 static bool in_block(enum width width, const struct block *block, struct value address)
 {
-	unsigned int low = width_bits(width) - block->length;
-
-	return value_compare(value_mask_low(width, address, low), block->first) == 0;
+	return value_compare(value_mask_low(width, address, block->length), block->first) == 0;
 }
 
 bool address_is_public(enum width width, struct value address)
@@ -361,20 +359,40 @@ static void add_first_address(const struct source_list *list, struct text *text)
 	text_append(text, value_format(is_v4 ? WIDTH_IPV4 : WIDTH_IPV6, is_v4 ? v4.first : v6.first, buffer));
 }
 
-/* Where the flag stands, or is to stand. */
-static void add_place(const struct audit_facts *facts, const struct intention *intention, const struct flag *flag,
-	const char *name, struct text *text)
+static const struct process *process_at(const struct audit_facts *facts, size_t index)
 {
-	if (flag && flag->source == FLAG_FILE)
+	return facts->host && index != LISTENERS_NO_INDEX ? &facts->host->processes[index] : NULL;
+}
+
+/* The command line is the unit's, where one starts it. */
+static void add_command_line(const struct audit_facts *facts, size_t index, struct text *text)
+{
+	const struct process *process = process_at(facts, index);
+	const char *unit = process ? process->unit.text : facts->policy->service.unit;
+
+	text_append(text, " on its command line");
+	if (unit && !(process && process->container.text))
+		text_printf(text, " (ExecStart= of %s)", unit);
+}
+
+/* Where the flag stands, or is to stand. */
+static void add_place(const struct audit_facts *facts, const struct intention *intention, const char *name,
+	size_t process, struct text *text)
+{
+	const struct flag *flag = intention ? intention_flag(intention, name) : NULL;
+
+	if (flag && flag->source == FLAG_FILE) {
 		text_printf(text, " in %s, line %u", flag->file, flag->line);
-	else if (flag && flag->source == FLAG_ARGUMENT)
-		text_printf(text, " on its command line, in place of --%s=%s", name, flag->value);
-	else if (intention && intention->file_count)
+	} else if (flag && flag->source == FLAG_ARGUMENT) {
+		add_command_line(facts, process, text);
+		text_printf(text, ", in place of --%s=%s", name, flag->value);
+	} else if (intention && intention->file_count) {
 		text_printf(text, " in %s", intention->files[intention->file_count - 1]);
-	else if (intention)
-		text_append(text, " on its command line");
-	else
+	} else if (intention) {
+		add_command_line(facts, process, text);
+	} else {
 		text_printf(text, " in %s", facts->policy->service.flagfile);
+	}
 	/* A flag goes before the environment. */
 	if (flag && flag->source == FLAG_ENVIRONMENT)
 		text_printf(text, ", which goes before DFLY_%s in its environment", name);
@@ -382,8 +400,7 @@ static void add_place(const struct audit_facts *facts, const struct intention *i
 
 static void add_restart(const struct audit_facts *facts, size_t index, struct text *text)
 {
-	const struct process *process =
-		facts->host && index != LISTENERS_NO_INDEX ? &facts->host->processes[index] : NULL;
+	const struct process *process = process_at(facts, index);
 
 	if (process && process->container.text)
 		text_printf(text, ", then start the container (%s) anew", process->container.text);
@@ -400,7 +417,6 @@ char *binding_remedy(const struct audit_facts *facts, enum role role, const stru
 	const struct source_list *list = role_addresses(facts->environment, role);
 	size_t count = list->v4.count + list->v6.count;
 	const char *name = role_flag(role);
-	const struct flag *flag = intention ? intention_flag(intention, name) : NULL;
 	struct text text = {0};
 
 	if (!list->given || !count) {
@@ -410,7 +426,7 @@ char *binding_remedy(const struct audit_facts *facts, enum role role, const stru
 		text_printf(&text, "write --%s=", name);
 		add_first_address(list, &text);
 	}
-	add_place(facts, intention, flag, name, &text);
+	add_place(facts, intention, name, process, &text);
 	add_restart(facts, process, &text);
 	if (count > 1)
 		text_printf(&text, " (Dragonfly listens on one address only, and %s has %zu)",
@@ -448,7 +464,7 @@ static char *other_port_remedy(const struct audit_facts *facts, const struct int
 	else
 		text_printf(&text, "write port = %u in the policy's service section; or write --port=%u",
 			listener->port, facts->policy->service.port);
-	add_place(facts, intention, option ? intention_flag(intention, option) : NULL, option ? option : "port", &text);
+	add_place(facts, intention, option ? option : "port", process, &text);
 	add_restart(facts, process, &text);
 	return text_take(&text);
 }

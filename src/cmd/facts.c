@@ -72,6 +72,25 @@ static bool is_read(const struct host_facts *facts, const char *path)
 	return false;
 }
 
+/* What systemd would start. A host without such a unit has another way to start a server, or none. */
+static void read_unit(struct host_facts *facts, const struct policy *policy)
+{
+	struct server_unit *unit;
+	struct told *told;
+
+	unit_read("/", policy->service.unit, &unit);
+	if (unit->found) {
+		told = add(facts, INTENTION_UNIT, LISTENERS_NO_INDEX);
+		told->subject = mem_string(policy->service.unit);
+		/* What it lacks may only not have been seen. */
+		if (unit->unknown)
+			told->unknown = mem_string(unit->unknown);
+		else
+			intention_read_unit("/", unit, &told->intention);
+	}
+	unit_free(unit);
+}
+
 /* As the packaged unit starts it: systemd sets INVOCATION_ID. */
 static void read_flagfile(struct host_facts *facts, const struct policy *policy)
 {
@@ -108,6 +127,7 @@ void host_facts_read(const struct policy *policy, struct host_facts *ret)
 	for (size_t i = 0; i < ret->host->process_count; i++)
 		if (ret->host->processes[i].kind == SERVER_DRAGONFLY)
 			read_process(ret, policy, i);
+	read_unit(ret, policy);
 	read_flagfile(ret, policy);
 	for (size_t i = 0; i < ret->count; i++) {
 		ret->intentions[i].subject = ret->told[i].subject;

@@ -17,17 +17,20 @@
 
 #include "facts.h"
 
-static int why_not(char *why, const char *what, int code)
+/* Nobody makes us wait. */
+#define FLAGS_TO_READ (O_RDONLY | O_NONBLOCK | O_NOCTTY)
+
+static int why_not(char *why, int code)
 {
-	snprintf(why, INTERVAL_WHY, "%s: %s", what, strerror(code));
+	snprintf(why, INTERVAL_WHY, "%s", strerror(code));
 	return -code;
 }
 
 /* No link leads out of `root`, and none of /proc out of the process. */
-static int open_below(int root, const char *path)
+static int open_below(int root, const char *path, int flags)
 {
-	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	struct open_how how = {
+		.flags = (uint64_t)flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 
 	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
@@ -64,24 +67,35 @@ static int open_as(int root, const char *path, uid_t uid, gid_t gid, char *why)
 	int code = EPERM;
 
 	if (become_group(gid) && become(uid)) {
-		descriptor = open_below(root, path);
+		descriptor = open_below(root, path, FLAGS_TO_READ);
 		code = errno;
 	}
 	become(own_uid);
 	become_group(own_gid);
 	if (descriptor < 0)
-		return why_not(why, path, code);
+		return why_not(why, code);
 	if (fstat(descriptor, &status) < 0 || !may_read(&status, uid, gid)) {
 		close(descriptor);
-		return why_not(why, path, EACCES);
+		return why_not(why, EACCES);
 	}
 	return descriptor;
 }
 
-/* In the policy's own words, so that nobody else chose it. */
-static bool is_ours(const struct flagfile *file, const char *path)
+/* The policy names it, so that nobody else chose it; and it is the file that we see under this name. Whoever may make a
+ * mount namespace can mount any file there, also one that he may not read. */
+static bool is_ours(const struct flagfile *file, const char *path, int root)
 {
-	return !file->process || (!file->process->container.text && strcmp(path, file->policy->service.flagfile) == 0);
+	_cleanup_close_ int ours = -1;
+	_cleanup_close_ int theirs = -1;
+	struct stat a;
+	struct stat b;
+
+	if (strcmp(path, file->policy->service.flagfile) != 0)
+		return false;
+	ours = open(path, O_PATH | O_CLOEXEC);
+	theirs = open_below(root, path, O_PATH);
+	return ours >= 0 && theirs >= 0 && fstat(ours, &a) == 0 && fstat(theirs, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
 }
 
 /* The effective group. The owner of /proc/PID will not do: it is root's, where the process may not be dumped. */
@@ -109,17 +123,17 @@ static int open_flagfile(const struct flagfile *file, const char *path, char *wh
 	gid_t gid;
 
 	if (root < 0)
-		return why_not(why, name, errno == ENOENT ? ESRCH : errno);
-	if (process && !is_ours(file, path) && geteuid() == 0 && !(process->uid_known && process->uid == 0)) {
+		return why_not(why, errno == ENOENT ? ESRCH : errno);
+	if (process && geteuid() == 0 && !(process->uid_known && process->uid == 0) && !is_ours(file, path, root)) {
 		if (!process->uid_known || !read_group(process, &gid))
-			return why_not(why, path, EACCES);
+			return why_not(why, EACCES);
 		return open_as(root, path, process->uid, gid, why);
 	}
-	descriptor = open_below(root, path);
-	return descriptor < 0 ? why_not(why, path, errno) : descriptor;
+	descriptor = open_below(root, path, FLAGS_TO_READ);
+	return descriptor < 0 ? why_not(why, errno) : descriptor;
 }
 
-static int read_all(int descriptor, const char *path, char **ret, size_t *ret_length, char *why)
+static int read_all(int descriptor, char **ret, size_t *ret_length, char *why)
 {
 	_cleanup_free_ char *text = mem_alloc(FLAGS_MAX_TEXT + 1);
 	size_t length = 0;
@@ -130,13 +144,13 @@ static int read_all(int descriptor, const char *path, char **ret, size_t *ret_le
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return why_not(why, path, errno);
+			return why_not(why, errno);
 		if (n == 0)
 			break;
 		length += (size_t)n;
 	}
 	if (length > FLAGS_MAX_TEXT)
-		return why_not(why, path, EFBIG);
+		return why_not(why, EFBIG);
 	text = mem_resize(text, length + 1, 1);
 	text[length] = '\0';
 	*ret = TAKE_PTR(text);
@@ -150,7 +164,7 @@ int flagfile_open(const struct flagfile *file, const char *path, char *why)
 	_cleanup_free_ char *absolute = NULL;
 
 	if (path[0] != '/' && !folder) {
-		snprintf(why, INTERVAL_WHY, "%s: from which folder is not known", path);
+		snprintf(why, INTERVAL_WHY, "the folder that it is relative to is not known");
 		return -EACCES;
 	}
 	absolute = path[0] == '/' ? mem_string(path) : mem_format("%s/%s", folder, path);
@@ -165,12 +179,12 @@ int flagfile_read(void *data, const char *path, char **ret, size_t *ret_length, 
 	if (descriptor < 0)
 		return descriptor;
 	if (fstat(descriptor, &status) < 0)
-		return why_not(why, path, errno);
+		return why_not(why, errno);
 	if (S_ISDIR(status.st_mode))
 		return -EISDIR;
 	if (!S_ISREG(status.st_mode)) {
-		snprintf(why, INTERVAL_WHY, "%s is no regular file", path);
+		snprintf(why, INTERVAL_WHY, "it is no regular file");
 		return -EACCES;
 	}
-	return read_all(descriptor, path, ret, ret_length, why);
+	return read_all(descriptor, ret, ret_length, why);
 }

@@ -58,13 +58,14 @@ static const struct command commands[] = {
 		"until then neither watch --heal nor a reboot does.\n",
 		"dflyguard rollback --dry-run\ndflyguard rollback"},
 	{"audit", OPTION_DRY_RUN | OPTION_FULL | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS, command_audit,
-		"drift and what other tables do, all checks; --heal puts it back",
+		"drift, other tables, and what listens; --heal puts back drift",
 		"Compares the kernel's table with the policy, object by object, and looks at what other\n"
-		"tables do to the guarded ports. Each check passes, fails, or is unknown, which is\n"
-		"never a pass: without privileges the exit status is 2. With --heal it puts back what\n"
-		"differs, as apply does, and audits again; other tables are only read. As plan, it\n"
-		"does not read its own table again where nothing was committed since the last look,\n"
-		"unless --full is given; other tables are read each time. What each check means:\n"
+		"tables do to the guarded ports; at what listens there, here and in containers, and who\n"
+		"that is; and at what servers were told. Each check passes, fails, or is unknown, which\n"
+		"is never a pass: without privileges the exit status is 2. With --heal it puts back what\n"
+		"differs, as apply does, and audits again; other tables and servers are only read. As\n"
+		"plan, it does not read its own table again where nothing was committed since the last\n"
+		"look, unless --full is given; all else is read each time. What each check means:\n"
 		"`dflyguard checks`.\n",
 		"dflyguard audit\ndflyguard audit --fail-on critical --quiet\ndflyguard audit --heal --dry-run\n"
 		"dflyguard --format json audit --heal"},

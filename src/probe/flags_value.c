@@ -5,6 +5,7 @@
  * strings/human_readable.cc and the AbslParseFlag() functions of Dragonfly's own types), and how a value is shown.
  */
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -129,19 +130,36 @@ bool value_read_memory(const char *text, int64_t *ret)
 	return !negative || *ret == 0;
 }
 
-static size_t span_digits(const char *text, size_t length)
+static size_t span_digits(const char *text, size_t length, unsigned int base)
 {
 	size_t used = 0;
 
-	while (used < length && text[used] >= '0' && text[used] <= '9')
+	while (used < length && digit_value(text[used]) < base)
 		used++;
 	return used;
 }
 
-/* absl::SimpleAtod(): decimal only; what is too large is infinity, not an error. */
+/* "inf", "infinity", "nan", "nan(...)". */
+static bool reads_as_no_number(const char *text, size_t length)
+{
+	if ((length == 3 && strncasecmp(text, "inf", 3) == 0) || (length == 8 && strncasecmp(text, "infinity", 8) == 0))
+		return true;
+	if (length < 3 || strncasecmp(text, "nan", 3) != 0)
+		return false;
+	if (length == 3)
+		return true;
+	if (length < 5 || text[3] != '(' || text[length - 1] != ')')
+		return false;
+	for (size_t i = 4; i + 1 < length; i++)
+		if (!isalnum((unsigned char)text[i]) && text[i] != '_')
+			return false;
+	return true;
+}
+
+/* absl::SimpleAtod(), which takes hexadecimal numbers, too; what is too large is infinity, not an error. */
 static bool reads_as_double(const char *text)
 {
-	static const char *const words[] = {"inf", "infinity", "nan"};
+	unsigned int base = 10;
 	size_t length;
 	size_t whole;
 	size_t fraction = 0;
@@ -151,26 +169,29 @@ static bool reads_as_double(const char *text)
 		text++;
 		length--;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (strlen(words[i]) == length && strncasecmp(words[i], text, length) == 0)
-			return true;
-	whole = span_digits(text, length);
+	if (reads_as_no_number(text, length))
+		return true;
+	if (length > 2 && text[0] == '0' && (text[1] | 0x20) == 'x') {
+		base = 16;
+		text += 2;
+		length -= 2;
+	}
+	whole = span_digits(text, length, base);
 	text += whole;
 	length -= whole;
 	if (length > 0 && text[0] == '.') {
-		fraction = span_digits(text + 1, length - 1);
+		fraction = span_digits(text + 1, length - 1, base);
 		text += 1 + fraction;
 		length -= 1 + fraction;
 	}
 	if (whole + fraction == 0)
 		return false;
-	if (length > 0 && (text[0] == 'e' || text[0] == 'E')) {
+	if (length > 0 && (text[0] | 0x20) == (base == 16 ? 'p' : 'e')) {
 		size_t sign = length > 1 && (text[1] == '+' || text[1] == '-');
-		size_t digits = span_digits(text + 1 + sign, length - 1 - sign);
+		size_t digits = span_digits(text + 1 + sign, length - 1 - sign, 10);
 
 		if (digits == 0)
 			return false;
-		text += 1 + sign + digits;
 		length -= 1 + sign + digits;
 	}
 	return length == 0;
@@ -270,11 +291,9 @@ bool flag_value_reads(const struct known_flag *flag, const char *value, char *wh
 
 #define SHOWN 60u /* characters */
 
-void quote_text(struct text *text, const char *string)
+static void append_printable(struct text *text, const char *string, size_t limit)
 {
-	size_t shown = 0;
-
-	for (; *string && shown < SHOWN; string++, shown++) {
+	for (; *string && limit > 0; string++, limit--) {
 		unsigned char byte = (unsigned char)*string;
 
 		if (byte >= 0x20 && byte < 0x7f)
@@ -284,6 +303,21 @@ void quote_text(struct text *text, const char *string)
 	}
 	if (*string)
 		text_append(text, "...");
+}
+
+void quote_text(struct text *text, const char *string)
+{
+	append_printable(text, string, SHOWN);
+}
+
+char *printable(const char *format, va_list list)
+{
+	char message[1024];
+	struct text text = {0};
+
+	vsnprintf(message, sizeof(message), format, list);
+	append_printable(&text, message, sizeof(message));
+	return text_take(&text);
 }
 
 /* A value that swallowed `--requirepass=...` is as secret as that. */

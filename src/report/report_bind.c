@@ -9,7 +9,7 @@
 /* Rows shown without --verbose. */
 #define ROWS_SHOWN 20u
 /* Wider texts push what comes after them to the right. */
-#define COLUMN_MOST 44
+#define COLUMN_MOST 60
 
 /* One row, all of it as text. */
 struct row {

@@ -271,6 +271,14 @@ owned() {
 	kill "$owner"
 	wait "$owner"
 }
+listened() { # listened POLICY: audit, with a server whose flags need a remark
+	cp "$build/tests/kernel/pretend" "$work/dragonfly"
+	PRETEND='127.0.0.1,6379' "$work/dragonfly" --port=6379 surplus >"$work/listens" &
+	wait_until 10 grep -q ready "$work/listens"
+	"$dflyguard" --policy "$1" --format json audit
+	kill $!
+	wait $! 2>/dev/null
+}
 json() {
 	local plenty=$policies/complete.conf
 	{
@@ -282,7 +290,7 @@ json() {
 		# Packets of these sources were refused, for the reasons of these numbers.
 		nft 'add element inet dflyguard refused_v4 { 10.20.0.10 . 2, 10.20.0.10 . 6, 10.66.0.10 . 1 }'
 		"$dflyguard" --policy "$plenty" --format json status
-		"$dflyguard" --policy "$plenty" --format json audit
+		listened "$plenty"
 		"$dflyguard" --format json checks
 		"$dflyguard" --format json confirm
 		"$dflyguard" --policy "$plenty" --environment nobody --format json check
