@@ -23,6 +23,8 @@
 #define MAX_FILE	 (1u << 20)
 #define MAX_ROOTS	 (4u << 20) /* a host's bundle is about 220 kB */
 #define MAX_CERTIFICATES 64
+/* A host's bundle holds about 140. */
+#define MAX_ROOT_CERTIFICATES 2000
 #define MAX_NAMES	 256
 
 void inspect_tls_prepare(void)
@@ -197,14 +199,14 @@ static void say_names(struct answer *answer, X509 *certificate)
 
 /* All certificates of a PEM text. NULL where there is none; then `ret_why` says more. Free with
  * sk_X509_pop_free(..., X509_free). */
-static STACK_OF(X509) * read_certificates(const char *bytes, size_t length, const char **ret_why)
+static STACK_OF(X509) * read_certificates(const char *bytes, size_t length, int most, const char **ret_why)
 {
 	BIO *bio = BIO_new_mem_buf(bytes, (int)length);
 	STACK_OF(X509) *certificates = sk_X509_new_null();
 	X509 *certificate;
 	bool asked = false;
 
-	while (sk_X509_num(certificates) < MAX_CERTIFICATES &&
+	while (sk_X509_num(certificates) < most &&
 		(certificate = PEM_read_bio_X509(bio, NULL, refuse_password, &asked)))
 		sk_X509_push(certificates, certificate);
 	*ret_why = NULL;
@@ -212,7 +214,7 @@ static STACK_OF(X509) * read_certificates(const char *bytes, size_t length, cons
 		*ret_why = length == 0 ? "it is empty" : complaint();
 	} else if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
 		/* The server stops there, too, and leaves out what follows. */
-		*ret_why = sk_X509_num(certificates) == MAX_CERTIFICATES ? NULL : complaint();
+		*ret_why = sk_X509_num(certificates) == most ? "it holds more certificates than are looked at" : complaint();
 	}
 	ERR_clear_error();
 	BIO_free(bio);
@@ -229,6 +231,7 @@ static void free_certificates(STACK_OF(X509) * certificates)
 static STACK_OF(X509) * load(const struct record *question, const char *role, struct answer *answer)
 {
 	int descriptor = question_descriptor(question, role);
+	bool roots = strcmp(role, "roots") == 0;
 	_cleanup_free_ char *bytes = NULL;
 	STACK_OF(X509) * certificates;
 	size_t length = 0;
@@ -237,12 +240,12 @@ static STACK_OF(X509) * load(const struct record *question, const char *role, st
 
 	if (descriptor < 0)
 		return sk_X509_new_null();
-	code = read_whole(descriptor, strcmp(role, "roots") == 0 ? MAX_ROOTS : MAX_FILE, &bytes, &length);
+	code = read_whole(descriptor, roots ? MAX_ROOTS : MAX_FILE, &bytes, &length);
 	if (code < 0) {
 		say_bad(answer, role, code == -EFBIG ? "it is too large" : strerror(-code));
 		return sk_X509_new_null();
 	}
-	certificates = read_certificates(bytes, length, &why);
+	certificates = read_certificates(bytes, length, roots ? MAX_ROOT_CERTIFICATES : MAX_CERTIFICATES, &why);
 	if (why)
 		say_bad(answer, role, why);
 	return certificates;
