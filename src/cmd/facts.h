@@ -49,7 +49,8 @@ struct flagfile {
 };
 
 /* Opens a file that the process was told to read, as its user where that is not ours, and without waiting for a pipe's
- * other end. A descriptor, or a negative errno value with `why` (INTERVAL_WHY bytes). */
+ * other end. A descriptor, or a negative errno value with `why` (INTERVAL_WHY bytes): -ENOENT and such for the process,
+ * too; -EACCES only where the file's permissions keep its user (or us, in our own name) from it. */
 int flagfile_open(const struct flagfile *file, const char *path, char *why);
 
 /* For struct flags_input; `data` is a struct flagfile. */

@@ -123,10 +123,10 @@ static int open_flagfile(const struct flagfile *file, const char *path, char *wh
 	gid_t gid;
 
 	if (root < 0)
-		return why_not(why, errno == ENOENT ? ESRCH : errno);
+		return why_not(why, errno == ENOENT ? ESRCH : errno == EACCES ? EPERM : errno);
 	if (process && geteuid() == 0 && !(process->uid_known && process->uid == 0) && !is_ours(file, path, root)) {
 		if (!process->uid_known || !read_group(process, &gid))
-			return why_not(why, EACCES);
+			return why_not(why, EPERM);
 		return open_as(root, path, process->uid, gid, why);
 	}
 	descriptor = open_below(root, path, FLAGS_TO_READ);
@@ -165,7 +165,7 @@ int flagfile_open(const struct flagfile *file, const char *path, char *why)
 
 	if (path[0] != '/' && !folder) {
 		snprintf(why, INTERVAL_WHY, "the folder that it is relative to is not known");
-		return -EACCES;
+		return -EPERM;
 	}
 	absolute = path[0] == '/' ? mem_string(path) : mem_format("%s/%s", folder, path);
 	return open_flagfile(file, absolute, why);

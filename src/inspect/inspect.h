@@ -46,9 +46,9 @@ int64_t clock_milliseconds(void);
 /* Waits until `deadline` (clock_milliseconds()) for `events` of poll(2). False where the time is over. */
 bool wait_for(int descriptor, short events, int64_t deadline);
 /*
- * When the time is over that the field `milliseconds` gives; `otherwise` where it is not there, or is not a number up to
- * a minute. Questions with the same `port`, a number, are of one server: where it said nothing once, the others are not
- * waited for as long.
+ * When the time is over that the field `milliseconds` gives; `otherwise` where it is not there, or is not a number up
+ * to a minute. Questions with the same `port`, a number, are of one server: where it said nothing once, the others are
+ * not waited for as long.
  */
 int64_t question_deadline(const struct record *question, int64_t otherwise);
 /* It said nothing. */

@@ -22,9 +22,8 @@
 
 #define MAX_FILE	 (1u << 20)
 #define MAX_ROOTS	 (4u << 20) /* a host's bundle is about 220 kB */
-#define MAX_CERTIFICATES 64
-/* A host's bundle holds about 140. */
-#define MAX_ROOT_CERTIFICATES 2000
+#define MAX_READ	 4000	    /* certificates of one file; a host's bundle holds about 140 */
+#define MAX_CERTIFICATES 64	    /* that are told */
 #define MAX_NAMES	 256
 
 void inspect_tls_prepare(void)
@@ -199,14 +198,14 @@ static void say_names(struct answer *answer, X509 *certificate)
 
 /* All certificates of a PEM text. NULL where there is none; then `ret_why` says more. Free with
  * sk_X509_pop_free(..., X509_free). */
-static STACK_OF(X509) * read_certificates(const char *bytes, size_t length, int most, const char **ret_why)
+static STACK_OF(X509) * read_certificates(const char *bytes, size_t length, const char **ret_why)
 {
 	BIO *bio = BIO_new_mem_buf(bytes, (int)length);
 	STACK_OF(X509) *certificates = sk_X509_new_null();
 	X509 *certificate;
 	bool asked = false;
 
-	while (sk_X509_num(certificates) < most &&
+	while (sk_X509_num(certificates) < MAX_READ &&
 		(certificate = PEM_read_bio_X509(bio, NULL, refuse_password, &asked)))
 		sk_X509_push(certificates, certificate);
 	*ret_why = NULL;
@@ -214,7 +213,7 @@ static STACK_OF(X509) * read_certificates(const char *bytes, size_t length, int 
 		*ret_why = length == 0 ? "it is empty" : complaint();
 	} else if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
 		/* The server stops there, too, and leaves out what follows. */
-		*ret_why = sk_X509_num(certificates) == most ? "it holds more certificates than are looked at" : complaint();
+		*ret_why = sk_X509_num(certificates) == MAX_READ ? NULL : complaint();
 	}
 	ERR_clear_error();
 	BIO_free(bio);
@@ -245,7 +244,7 @@ static STACK_OF(X509) * load(const struct record *question, const char *role, st
 		say_bad(answer, role, code == -EFBIG ? "it is too large" : strerror(-code));
 		return sk_X509_new_null();
 	}
-	certificates = read_certificates(bytes, length, roots ? MAX_ROOT_CERTIFICATES : MAX_CERTIFICATES, &why);
+	certificates = read_certificates(bytes, length, &why);
 	if (why)
 		say_bad(answer, role, why);
 	return certificates;
@@ -357,9 +356,11 @@ void inspect_tls_files(const struct record *question, struct answer *answer)
 	STACK_OF(X509) *roots = load(question, "roots", answer);
 	X509 *first = sk_X509_num(chain) > 0 ? sk_X509_value(chain, 0) : NULL;
 
-	for (int i = 0; i < sk_X509_num(chain); i++)
+	if (sk_X509_num(chain) > MAX_CERTIFICATES)
+		say_bad(answer, "certificate", "it holds more certificates than any chain has");
+	for (int i = 0; i < sk_X509_num(chain) && i < MAX_CERTIFICATES; i++)
 		say_certificate(answer, "certificate", sk_X509_value(chain, i), i);
-	for (int i = 0; i < sk_X509_num(ca); i++)
+	for (int i = 0; i < sk_X509_num(ca) && i < MAX_CERTIFICATES; i++)
 		say_certificate(answer, "ca", sk_X509_value(ca, i), i);
 	if (first)
 		say_names(answer, first);

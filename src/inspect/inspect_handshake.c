@@ -8,9 +8,9 @@
  * with `outcome`: accepted (and what was agreed on: `version`, `cipher`, `bits`, `sha256` and `chain_length` of the
  * certificate that was served, `authenticated`=0 where there was none, `asked`=1 where it asked for a certificate of
  * ours), refused
- * (`alert`, or `why`), closed, reset, silent, endless (it sends on and on, and never comes to the point), plaintext. Where it was accepted PING
- * is sent, because with TLS 1.3 a client hears only then that its certificate was missed: `said` is the answer's first
- * line; outcome certificate-required where it is that alert.
+ * (`alert`, or `why`), closed, reset, silent, endless (it sends on and on, and never comes to the point), plaintext.
+ * Where it was accepted PING is sent, because with TLS 1.3 a client hears only then that its certificate was missed:
+ * `said` is the answer's first line; outcome certificate-required where it is that alert.
  *
  * Question `plaintext`: `fd`, `milliseconds`; sends PING, and answers `plaintext` with `outcome`: said (`said`: the
  * first line), closed, reset, silent.

@@ -4,11 +4,10 @@
  * What a running server says of itself: its passwords, users, settings and what it noted of attacks. Question `server`:
  * `fd`, and for TLS as in session.h; `user` and the descriptor `password`, of somebody who may ask; `milliseconds`.
  *
- * Answers: `ping` with `outcome`: pong (without a password), noauth, wants-tls, error (`said`), not-resp, no-tls, closed,
- * silent. Where a
- * password was given, `login` with `outcome`: ok or refused (`said`). Then, as far as it is allowed, `info` (selected
- * fields), `setting` (name and value; of secrets only `set`), `user` (one for each of ACL LIST), `refusal` (what could
- * not be asked: `what`, `said`), `denied` (ACL LOG), and `done`.
+ * Answers: `ping` with `outcome`: pong (without a password), noauth, wants-tls, error (`said`), not-resp, no-tls,
+ * closed, silent. Where a password was given, `login` with `outcome`: ok or refused (`said`). Then, as far as it is
+ * allowed, `info` (selected fields), `setting` (name and value; of secrets only `set`), `user` (one for each of ACL
+ * LIST), `refusal` (what could not be asked: `what`, `said`), `denied` (ACL LOG), and `done`.
  *
  * Only PING, AUTH, INFO, ACL LIST, ACL LOG and CONFIG GET are sent: none changes the server. No secret is answered.
  */
@@ -118,13 +117,13 @@ static void say_refusal(struct answer *answer, const char *what, const redisRepl
 static bool say_ping(struct server *server, const struct record *question, struct answer *answer, bool *ret_open)
 {
 	redisReply *reply = ask_words(server, "PING", NULL, NULL);
-	const char *outcome = !reply && server->odd			? "not-resp"
+	const char *outcome = !reply && server->odd			 ? "not-resp"
 			      : !reply && session_late(&server->session) ? "silent"
-			      : !reply					? "closed"
-			      : wants_tls_reply(reply)			? "wants-tls"
-			      : is_text(reply) && begins(reply, "PONG") ? "pong"
-			      : begins(reply, "NOAUTH")			? "noauth"
-									: "error";
+			      : !reply					 ? "closed"
+			      : wants_tls_reply(reply)			 ? "wants-tls"
+			      : is_text(reply) && begins(reply, "PONG")	 ? "pong"
+			      : begins(reply, "NOAUTH")			 ? "noauth"
+									 : "error";
 	bool alive = reply != NULL;
 
 	*ret_open = is_text(reply) && begins(reply, "PONG");

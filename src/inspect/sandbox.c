@@ -135,8 +135,8 @@ bool sandbox_close(const char **ret_why)
 		good = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0) == 0;
 	/* abort(), as where memory runs out, is told from what is forbidden. */
 	good = good && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 3,
-			       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)gettid()),
-			       SCMP_A2(SCMP_CMP_EQ, SIGABRT)) == 0;
+			       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()),
+			       SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)gettid()), SCMP_A2(SCMP_CMP_EQ, SIGABRT)) == 0;
 	good = good && seccomp_load(filter) == 0;
 	seccomp_release(filter);
 	if (!good)

@@ -105,8 +105,8 @@ static void give_certificate(struct session *session, const struct record *quest
 	ERR_clear_error();
 }
 
-/* The library reads on as long as something comes, also what it leaves aside (HelloRequest, tickets): whoever sends fast
- * enough would hold it for ever. */
+/* The library reads on as long as something comes, also what it leaves aside (HelloRequest, tickets): whoever sends
+ * fast enough would hold it for ever. */
 static long guard(BIO *bio, int operation, const char *bytes _unused_, size_t length _unused_, int argument _unused_,
 	long number _unused_, int result, size_t *processed)
 {

@@ -20,7 +20,7 @@ struct session {
 	size_t received; /* bytes in TLS */
 	bool endless;	 /* it sent more than is read, or longer than is waited for */
 	bool asked;	 /* for a certificate of ours */
-	bool gave;  /* there is one to give */
+	bool gave;	 /* there is one to give */
 };
 
 /* How a socket ended, by errno: "reset" or "closed". */

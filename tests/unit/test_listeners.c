@@ -110,7 +110,7 @@ static void test_clean(void **state)
 
 #define STAT(state, flags, threads, start)                                                                             \
 	" " state " 1 2 3 0 -1 " flags " 4 5 6 7 8 9 10 11 20 0 " threads " 0 " start " 1000 200 "                     \
-										      "18446744073709551615 1"
+	"18446744073709551615 1"
 
 static void test_stat(void **state)
 {
