@@ -161,6 +161,9 @@ KERNEL_HELPERS := $(patsubst tests/kernel/%.c,$(BUILD)/tests/kernel/%,$(wildcard
 $(BUILD)/tests/kernel/%: tests/kernel/%.c
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< $(PACKAGE_LIBS)
+$(BUILD)/tests/kernel/doors: tests/kernel/doors.c
+	@mkdir -p $(@D)
+	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PROBE_CFLAGS) $(LDFLAGS) -o $@ $< $$($(PKG_CONFIG) --libs openssl)
 # These ask the program's own rooms, too.
 $(BUILD)/tests/kernel/differential: tests/kernel/differential.h
 $(addprefix $(BUILD)/tests/kernel/,differential ask listeners): $(BUILD)/tests/kernel/%: tests/kernel/%.c $(BUILD)/libdflyguard.a

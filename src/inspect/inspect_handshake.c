@@ -112,6 +112,7 @@ static const char *failure(struct session *session, int error)
 {
 	unsigned long code = ERR_peek_error();
 	int reason = ERR_GET_REASON(code);
+	OSSL_HANDSHAKE_STATE state = SSL_get_state(session->ssl);
 
 	if (session->endless)
 		return "endless";
@@ -122,10 +123,10 @@ static const char *failure(struct session *session, int error)
 	if (error == SSL_ERROR_ZERO_RETURN ||
 		(ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING))
 		return "closed";
-	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	/* Before anything of the server's was understood. */
+	if (ERR_GET_LIB(code) == ERR_LIB_SSL && (state == TLS_ST_CW_CLNT_HELLO || state <= TLS_ST_CR_SRVR_HELLO) &&
 		(reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
-			reason == SSL_R_UNEXPECTED_MESSAGE) &&
-		SSL_get_state(session->ssl) <= TLS_ST_CR_SRVR_HELLO)
+			reason == SSL_R_UNEXPECTED_MESSAGE))
 		return "plaintext";
 	return "refused";
 }

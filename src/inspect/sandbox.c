@@ -48,6 +48,8 @@ bool sandbox_enter(uint32_t uid, uint32_t gid, const char **ret_why)
 	}
 	/* Nobody of the same user may look into it, or change it. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	/* Who started it is killed: so is it. A change of user would forget that. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	setrlimit(RLIMIT_NPROC, &(struct rlimit){0});
 	return true;
 }
