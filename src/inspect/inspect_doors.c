@@ -27,14 +27,15 @@ static bool may_ask(const char *path)
 	return false;
 }
 
-/* Until `end` comes. */
-static size_t read_head(struct session *session, char *buffer, size_t size, const char *end)
+/* Until `end` comes, or something that does not begin with `begin`: who speaks another language may wait for more. */
+static size_t read_head(struct session *session, char *buffer, size_t size, const char *begin, const char *end)
 {
 	size_t length = 0;
 	size_t count;
 
 	buffer[0] = '\0';
-	while (length + 1 < size && !strstr(buffer, end)) {
+	while (length + 1 < size && !strstr(buffer, end) &&
+		strncmp(buffer, begin, length < strlen(begin) ? length : strlen(begin)) == 0) {
 		count = session_read(session, buffer + length, size - 1 - length);
 		if (!count)
 			break;
@@ -46,7 +47,7 @@ static size_t read_head(struct session *session, char *buffer, size_t size, cons
 
 /* Says `request`, and hears up to `end`. False where what was heard tells nothing; that is answered, then. */
 static bool enter(struct session *session, const struct record *question, struct answer *answer, const char *request,
-	char *buffer, size_t size, const char *end, size_t *ret_length)
+	char *buffer, size_t size, const char *begin, const char *end, size_t *ret_length)
 {
 	const char *why = NULL;
 
@@ -56,7 +57,7 @@ static bool enter(struct session *session, const struct record *question, struct
 		/* Who has no certificate is not served; anybody else may be. */
 		why = session->asked && !session_late(session) ? NULL : "no handshake succeeds";
 	} else if (session_write(session, request, strlen(request))) {
-		*ret_length = read_head(session, buffer, size, end);
+		*ret_length = read_head(session, buffer, size, begin, end);
 	}
 	if (!why && !*ret_length && session_late(session))
 		why = "nothing came in time";
@@ -95,7 +96,7 @@ void inspect_http(const struct record *question, struct answer *answer)
 	}
 	request = mem_format("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
 	/* Who ends the connection does not speak it; who says nothing may. */
-	if (!enter(&session, question, answer, request, head, sizeof(head), "\r\n\r\n", &length))
+	if (!enter(&session, question, answer, request, head, sizeof(head), "HTTP/", "\r\n\r\n", &length))
 		return;
 	answer_begin(answer, "http");
 	record_text(answer->text, "path", path);
@@ -117,7 +118,7 @@ void inspect_memcached(const struct record *question, struct answer *answer)
 		answer_failed(answer, "there is no connection");
 		return;
 	}
-	if (!enter(&session, question, answer, version, said, sizeof(said), "\n", &length))
+	if (!enter(&session, question, answer, version, said, sizeof(said), "", "\n", &length))
 		return;
 	answer_begin(answer, "memcached");
 	record_text(answer->text, "outcome",

@@ -44,7 +44,8 @@ static long try_talk(void)
 	char byte = 'x';
 	struct pollfd ready = {.fd = pair[1], .events = POLLIN};
 
-	return send(pair[0], &byte, 1, MSG_NOSIGNAL) == 1 && poll(&ready, 1, 1000) == 1 && recv(pair[1], &byte, 1, 0) == 1
+	return send(pair[0], &byte, 1, MSG_NOSIGNAL) == 1 && poll(&ready, 1, 1000) == 1 &&
+			       recv(pair[1], &byte, 1, 0) == 1
 		       ? 0
 		       : errno;
 }
