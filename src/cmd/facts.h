@@ -46,6 +46,8 @@ void host_facts_read_server(
 struct flagfile {
 	const struct process *process; /* NULL: nobody's yet: the policy's */
 	const struct policy *policy;
+	struct flag_file *status; /* out: of the files that flagfile_read() read, in their order; the caller frees it */
+	size_t status_count;
 };
 
 /* Opens a file that the process was told to read, as its user where that is not ours, and without waiting for a pipe's

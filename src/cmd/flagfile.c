@@ -173,8 +173,10 @@ int flagfile_open(const struct flagfile *file, const char *path, char *why)
 
 int flagfile_read(void *data, const char *path, char **ret, size_t *ret_length, char *why)
 {
-	_cleanup_close_ int descriptor = flagfile_open(data, path, why);
+	struct flagfile *file = data;
+	_cleanup_close_ int descriptor = flagfile_open(file, path, why);
 	struct stat status;
+	int code;
 
 	if (descriptor < 0)
 		return descriptor;
@@ -186,5 +188,11 @@ int flagfile_read(void *data, const char *path, char **ret, size_t *ret_length, 
 		snprintf(why, INTERVAL_WHY, "it is no regular file");
 		return -EACCES;
 	}
-	return read_all(descriptor, ret, ret_length, why);
+	code = read_all(descriptor, ret, ret_length, why);
+	if (code < 0)
+		return code;
+	file->status = mem_resize(file->status, file->status_count + 1, sizeof(*file->status));
+	file->status[file->status_count++] =
+		(struct flag_file){.mode = status.st_mode & 07777, .uid = status.st_uid, .gid = status.st_gid};
+	return 0;
 }
