@@ -74,7 +74,7 @@ void certificate_fingerprint(struct x509_st *certificate, char ret[65]);
 /* ---- sandbox.c ---- */
 
 /* Becomes the user, loses all capabilities for ever, and whatever else may be lost. False where something is left. */
-bool sandbox_enter(uint32_t uid, uint32_t gid, const char **ret_why);
+bool sandbox_enter(uint32_t uid, uint32_t gid);
 /* From now on only: reading and writing what is open, memory, time. Opening files and sockets fails (EPERM); anything
- * else ends the process. False where the kernel cannot do that. */
-bool sandbox_close(const char **ret_why);
+ * else ends the process. False where the kernel cannot do that, or a filter that is there already keeps it from it. */
+bool sandbox_close(void);

@@ -114,7 +114,6 @@ int main(int count, char **arguments)
 	struct records *questions = NULL;
 	struct text text = {0};
 	size_t answers = 0;
-	const char *why = "";
 	size_t length;
 	size_t share;
 	struct err err = {0};
@@ -123,10 +122,11 @@ int main(int count, char **arguments)
 	if (count != 3 || fstat(STDIN_FILENO, &status) < 0 || !S_ISREG(status.st_mode))
 		return usage();
 	inspect_tls_prepare();
-	if (!sandbox_enter(
-		    (uint32_t)strtoul(arguments[1], NULL, 10), (uint32_t)strtoul(arguments[2], NULL, 10), &why) ||
-		!sandbox_close(&why))
-		return 3;
+	/* What these numbers mean, probe_run.c tells. */
+	if (!sandbox_enter((uint32_t)strtoul(arguments[1], NULL, 10), (uint32_t)strtoul(arguments[2], NULL, 10)))
+		return PROBE_EXIT_PRIVILEGED;
+	if (!sandbox_close())
+		return PROBE_EXIT_OPEN;
 	if (read_whole(STDIN_FILENO, RECORD_MAX_BYTES, &bytes, &length) < 0 ||
 		records_parse(bytes, length, &questions, &err) < 0)
 		return 4;

@@ -26,7 +26,7 @@ static bool has_capabilities(void)
 	       data[1].inheritable;
 }
 
-bool sandbox_enter(uint32_t uid, uint32_t gid, const char **ret_why)
+bool sandbox_enter(uint32_t uid, uint32_t gid)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[2] = {{0}};
@@ -38,14 +38,9 @@ bool sandbox_enter(uint32_t uid, uint32_t gid, const char **ret_why)
 	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0))
 		errno = 0;
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (syscall(SYS_capset, &header, none) < 0 || has_capabilities()) {
-		*ret_why = "capabilities could not be given away";
+	syscall(SYS_capset, &header, none);
+	if (has_capabilities() || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return false;
-	}
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
-		*ret_why = "the kernel does not know no_new_privs";
-		return false;
-	}
 	/* Nobody of the same user may look into it, or change it. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	/* Who started it is killed: so is it. A change of user would forget that. */
@@ -54,7 +49,7 @@ bool sandbox_enter(uint32_t uid, uint32_t gid, const char **ret_why)
 	return true;
 }
 
-bool sandbox_close(const char **ret_why)
+bool sandbox_close(void)
 {
 	static const int allowed[] = {
 		SCMP_SYS(read),
@@ -141,7 +136,5 @@ bool sandbox_close(const char **ret_why)
 			       SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)gettid()), SCMP_A2(SCMP_CMP_EQ, SIGABRT)) == 0;
 	good = good && seccomp_load(filter) == 0;
 	seccomp_release(filter);
-	if (!good)
-		*ret_why = "the kernel does not take the filter of system calls";
 	return good;
 }

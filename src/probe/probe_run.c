@@ -323,6 +323,12 @@ static int explain_end(int status, struct err *err)
 	else if (WIFSIGNALED(status))
 		err_set(err, EPIPE, ERR_IO, PROGRAM " was ended by signal %d (%s)", WTERMSIG(status),
 			sigabbrev_np(WTERMSIG(status)) ? sigabbrev_np(WTERMSIG(status)) : "?");
+	else if (WEXITSTATUS(status) == PROBE_EXIT_PRIVILEGED)
+		err_set(err, EPIPE, ERR_IO, PROGRAM " could not give away its privileges");
+	else if (WEXITSTATUS(status) == PROBE_EXIT_OPEN)
+		err_set(err, EPIPE, ERR_IO,
+			PROGRAM " could not be confined: the kernel, or a unit's SystemCallFilter=, does not permit "
+				"seccomp(2)");
 	else if (WEXITSTATUS(status) == 126)
 		err_set(err, EPIPE, ERR_IO, PROGRAM " could not be started");
 	else
