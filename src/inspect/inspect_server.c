@@ -31,12 +31,27 @@
 
 /* --- commands and replies --- */
 
+#if HIREDIS_MAJOR >= 1
+typedef size_t array_count;
+#else
+typedef int array_count;
+#endif
+
 struct server {
 	struct session session;
 	redisReader *reader;
 	size_t received;
+	redisReplyObjectFunctions functions;
 	bool odd; /* what comes is not what any server says */
 };
+
+/* The library's own, which makes as many as it is told to: a line of twelve bytes would cost 16 GiB. */
+static void *(*make_any_array)(const redisReadTask *task, array_count count);
+
+static void *make_array(const redisReadTask *task, array_count count)
+{
+	return count > MAX_ELEMENTS ? NULL : make_any_array(task, count);
+}
 
 /* The reply, which the caller frees, or NULL: the end, the time is over, or it is not RESP. The library frees what is
  * nested by calling itself, so what is nested deeply is not read on: a buffer of it is the most that comes together. */
@@ -407,10 +422,10 @@ void inspect_server(const struct record *question, struct answer *answer)
 		return;
 	}
 	server.reader = redisReaderCreate();
-#if HIREDIS_MAJOR >= 1
-	/* Before 1.0 what is too much is refused by the limit of memory, and what is nested by the library. */
-	server.reader->maxelements = MAX_ELEMENTS;
-#endif
+	server.functions = *server.reader->fn;
+	make_any_array = server.functions.createArray;
+	server.functions.createArray = make_array;
+	server.reader->fn = &server.functions;
 	say_all(&server, question, answer);
 	redisReaderFree(server.reader);
 	session_done(&server.session);
