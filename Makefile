@@ -46,8 +46,9 @@ ROOMS := base policy ruleset nft bindguard probe audit report cmd
 SOURCES := $(filter-out src/cmd/main.c %.bpf.c,$(foreach room,$(ROOMS),$(wildcard src/$(room)/*.c)))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 MAIN := $(BUILD)/cmd/main.o
-# The program without privileges. Its main() stands in inspect.c, beside which tests link the other files.
-INSPECT := $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/inspect/*.c))
+# The program without privileges. Tests link what its main() does not stand in.
+INSPECT_MAIN := $(BUILD)/inspect/inspect_main.o
+INSPECT := $(filter-out $(INSPECT_MAIN),$(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/inspect/*.c)))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -88,7 +89,10 @@ $(BUILD)/libdflyguard.a: $(OBJECTS)
 $(BUILD)/dflyguard: $(MAIN) $(BUILD)/libdflyguard.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN) $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
 
-$(BUILD)/dflyguard-probe: $(INSPECT) $(BUILD)/libdflyguard.a
+$(BUILD)/libinspect.a: $(INSPECT)
+	$(call quiet,AR,$@)rm -f $@ && ar rcsD $@ $(INSPECT)
+
+$(BUILD)/dflyguard-probe: $(INSPECT_MAIN) $(BUILD)/libinspect.a $(BUILD)/libdflyguard.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PROBE_LIBS)
 
 $(BUILD)/tests/%.o: tests/unit/%.c
@@ -104,6 +108,11 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libdflyguard.a
 
 $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/libdflyguard.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
+
+# These are of the program without privileges, and linked as it is.
+INSPECT_TESTS := $(addprefix $(BUILD)/tests/,test_sandbox fuzz_inspect)
+$(INSPECT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libinspect.a $(BUILD)/libdflyguard.a
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PROBE_LIBS) $$($(PKG_CONFIG) --libs cmocka)
 
 $(BUILD)/bench: $(wildcard tests/bench/*.c tests/bench/*.h) $(BUILD)/libdflyguard.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.a,$^) -lm
@@ -161,6 +170,9 @@ KERNEL_HELPERS := $(patsubst tests/kernel/%.c,$(BUILD)/tests/kernel/%,$(wildcard
 $(BUILD)/tests/kernel/%: tests/kernel/%.c
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< $(PACKAGE_LIBS)
+$(BUILD)/tests/kernel/doors: tests/kernel/doors.c
+	@mkdir -p $(@D)
+	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PROBE_CFLAGS) $(LDFLAGS) -o $@ $< $$($(PKG_CONFIG) --libs openssl)
 # These ask the program's own rooms, too.
 $(BUILD)/tests/kernel/differential: tests/kernel/differential.h
 $(addprefix $(BUILD)/tests/kernel/,differential ask listeners): $(BUILD)/tests/kernel/%: tests/kernel/%.c $(BUILD)/libdflyguard.a

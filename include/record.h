@@ -13,6 +13,10 @@
 
 #include "err.h"
 
+/* How dflyguard-probe ends where it does not even begin: it has privileges left, or cannot be confined. */
+#define PROBE_EXIT_PRIVILEGED 3
+#define PROBE_EXIT_OPEN	      6
+
 #define RECORD_MAX_BYTES  (4u << 20) /* one text, all lines */
 #define RECORD_MAX_LINE	  65536u
 #define RECORD_MAX_FIELDS 64u

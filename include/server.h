@@ -32,7 +32,7 @@ enum ping_outcome {
 	PING_ANSWERED, /* without a password */
 	PING_NOAUTH,   /* it asks for one */
 	PING_REFUSED,  /* another error: `said` */
-	PING_ENDED,    /* the connection was ended, or it is not RESP */
+	PING_ENDED,    /* the connection was ended */
 };
 
 enum login_outcome { LOGIN_NONE, LOGIN_OK, LOGIN_REFUSED };
@@ -70,6 +70,7 @@ struct server_port {
 	char *said;
 	char *why;
 	struct server_http http;
+	char *not_told;		  /* why the policy's monitor did not ask here; NULL: it did, or there is none */
 	enum login_outcome login; /* of the policy's monitor */
 	char *login_said;
 	bool asked; /* what follows was asked and answered, but for what is NULL or in `refused` */
@@ -100,6 +101,7 @@ enum aclfile_state { ACLFILE_NONE, ACLFILE_GOOD, ACLFILE_ABSENT, ACLFILE_BAD, AC
 /* What a server was told about who may come in. */
 struct server_told {
 	size_t intention; /* index in the facts' intentions */
+	char *unknown;	  /* what it was told could not be read at all: why; NULL: what follows holds */
 	struct server_secret requirepass, masterauth;
 	enum aclfile_state aclfile;
 	char *aclfile_why;    /* bad: the line and why; unknown: why */
@@ -132,11 +134,12 @@ struct server_access {
 	int certificate, key;	 /* of a client for mutual TLS, taken over; -1: none */
 };
 
-/* Asks on a connection, which is taken over. Each returns the question's number. */
-int64_t server_ask(struct probe_job *job, int descriptor, const struct server_access *access);
-int64_t server_ask_memcached(struct probe_job *job, int descriptor, bool tls);
+/* Asks on a connection, which is taken over. `port` is a number for the server: of one that says nothing little more is
+ * asked. Each returns the question's number. */
+int64_t server_ask(struct probe_job *job, size_t port, int descriptor, const struct server_access *access);
+int64_t server_ask_memcached(struct probe_job *job, size_t port, int descriptor, bool tls);
 /* `path` is "/" or "/metrics". */
-int64_t server_ask_http(struct probe_job *job, int descriptor, bool tls, const char *path);
+int64_t server_ask_http(struct probe_job *job, size_t port, int descriptor, bool tls, const char *path);
 int64_t secret_ask(struct probe_job *job, const char *value);
 int64_t aclfile_ask(struct probe_job *job, int descriptor);
 

@@ -65,6 +65,7 @@ enum chain_end {
 struct tls_files {
 	char *subject; /* what it is of: "dragonfly (4711)", "dragonfly.service" */
 	bool running;
+	char *flags_unknown; /* which files they are is not known, or not looked at: why */
 	struct tls_file files[TLS_ROLES];
 	char *unknown;			  /* dflyguard-probe could not tell: why; NULL: it did */
 	struct certificate *certificates; /* of the certificate file; the server's own is the first */

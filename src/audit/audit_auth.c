@@ -36,6 +36,23 @@ const char *told_subject(const struct audit_facts *facts, const struct server_to
 	return facts->intentions[told->intention].subject;
 }
 
+/* Nothing of these findings, from `first`, is left a pass. */
+static void doubt(const struct check *check, const struct intention *intention, const char *subject, size_t first,
+	struct findings *ret)
+{
+	for (size_t i = first; i < ret->count; i++) {
+		struct finding *finding = &ret->items[i];
+
+		if (finding->outcome == OUTCOME_FAIL || finding->outcome == OUTCOME_UNKNOWN)
+			continue;
+		finding->outcome = OUTCOME_UNKNOWN;
+		free(finding->message);
+		finding->message = mem_string(intention->unknown);
+	}
+	if (ret->count == first)
+		finding_add(ret, check, OUTCOME_UNKNOWN, subject, "%s", intention->unknown);
+}
+
 void each_told(const struct check *check, const struct audit_facts *facts, struct findings *ret, assess_told *assess,
 	const char *good)
 {
@@ -47,8 +64,15 @@ void each_told(const struct check *check, const struct audit_facts *facts, struc
 		const struct server_told *told = &facts->server->told[i];
 		size_t before = ret->count;
 
+		if (told->unknown) {
+			finding_add(ret, check, OUTCOME_UNKNOWN, told_subject(facts, told), "%s", told->unknown);
+			continue;
+		}
 		assess(check, facts, told, ret);
-		if (ret->count == before)
+		/* What is not known of what it was told may be what makes it bad. */
+		if (told_intention(facts, told)->unknown)
+			doubt(check, told_intention(facts, told), told_subject(facts, told), before, ret);
+		else if (ret->count == before)
 			finding_add(ret, check, OUTCOME_PASS, told_subject(facts, told), "%s", good);
 	}
 }
@@ -149,6 +173,16 @@ static bool is_admin_port(const struct server_port *port)
 	return port->admin;
 }
 
+static bool refuses_strangers(const char *said)
+{
+	static const char *const words[] = {"NOPERM", "-NOPERM", "DENIED", "WRONGPASS"};
+
+	for (size_t i = 0; said && i < ARRAY_SIZE(words); i++)
+		if (strncmp(said, words[i], strlen(words[i])) == 0)
+			return true;
+	return false;
+}
+
 /* What happened to a stranger's PING. */
 static void assess_ping(const struct check *check, const struct audit_facts *facts, const struct server_port *port,
 	struct findings *ret)
@@ -165,8 +199,13 @@ static void assess_ping(const struct check *check, const struct audit_facts *fac
 	case PING_NOAUTH:
 		return;
 	case PING_REFUSED:
-		finding_add(ret, check, OUTCOME_PASS, port->subject, "it refuses who has no password: %s",
-			port->said ? port->said : "");
+		/* LOADING, MASTERDOWN, too many clients: nothing is known of who may come in when that is over. */
+		if (refuses_strangers(port->said))
+			finding_add(ret, check, OUTCOME_PASS, port->subject, "it refuses who has no password: %s",
+				port->said);
+		else
+			finding_add(ret, check, OUTCOME_UNKNOWN, port->subject,
+				"it answers an error that says nothing of passwords: %s", port->said ? port->said : "");
 		return;
 	case PING_ENDED:
 		/* With mutual TLS nobody gets so far without a certificate. */
@@ -245,12 +284,16 @@ static void assess_console(const struct check *check, const struct audit_facts *
 	const struct server_port *port, struct findings *ret)
 {
 	if (!port->http.known)
-		finding_add(ret, check, OUTCOME_UNKNOWN, port->subject, "nothing came")->severity = SEVERITY_INFO;
+		finding_add(ret, check, OUTCOME_UNKNOWN, port->subject, "nothing came");
 	else if (port->http.root >= 200 && port->http.root < 400)
 		finding_add(ret, check, OUTCOME_FAIL, port->subject,
 			"the HTTP console is open without a password: it shows passwords, and changes settings");
 	else if (port->http.root == 0)
 		finding_add(ret, check, OUTCOME_PASS, port->subject, "it speaks no HTTP");
+	else if (port->http.root != 401 && port->http.root != 403)
+		finding_add(ret, check, OUTCOME_UNKNOWN, port->subject,
+			"its HTTP console answers with status %d, which says nothing of passwords",
+			(int)port->http.root);
 }
 
 void assess_auth_http(const struct check *check, const struct audit_facts *facts, struct findings *ret)
@@ -315,7 +358,8 @@ static void assess_live_users(const struct check *check, const struct audit_fact
 		finding_add(ret, check, OUTCOME_NOT_APPLICABLE, port->subject,
 			"nobody may ask: the policy has no monitor_password_file");
 	else if (!port->users_known)
-		finding_add(ret, check, OUTCOME_UNKNOWN, port->subject, "it does not tell its users");
+		finding_add(ret, check, OUTCOME_UNKNOWN, port->subject, "%s",
+			port->not_told ? port->not_told : "it does not tell its users, or more than are looked at");
 	for (size_t i = 0; i < port->users.count; i++) {
 		const struct server_user *user = &port->users.items[i];
 

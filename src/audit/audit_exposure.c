@@ -49,6 +49,9 @@ static void assess_open_memcached(const struct check *check, const struct audit_
 	else if (port->memcached_served)
 		finding_add(ret, check, OUTCOME_FAIL, port->subject,
 			"it serves memcached, which has no passwords: whoever reaches it reads and writes all data");
+	else if (port->ping == PING_REFUSED && (!port->said || !strstr(port->said, "NOPERM")))
+		finding_add(ret, check, OUTCOME_UNKNOWN, port->subject, "what it answers is not known here: %s",
+			port->said ? port->said : "");
 }
 
 void assess_exposure_memcached(const struct check *check, const struct audit_facts *facts, struct findings *ret)
@@ -190,8 +193,11 @@ static void assess_version(const struct check *check, const struct audit_facts *
 		return;
 	}
 	if (!port->dragonfly_version) {
-		finding_add(ret, check, OUTCOME_UNKNOWN, port->subject, "it does not tell its version%s",
-			facts->server->monitor ? "" : ": the policy has no monitor_password_file")
+		finding_add(ret, check, OUTCOME_UNKNOWN, port->subject, "it does not tell its version%s%s",
+			port->not_told		 ? ": "
+			: facts->server->monitor ? ""
+						 : ": the policy has no monitor_password_file",
+			port->not_told ? port->not_told : "")
 			->severity = SEVERITY_INFO;
 		return;
 	}

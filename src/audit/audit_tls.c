@@ -47,7 +47,10 @@ static void each(const struct check *check, const struct audit_facts *facts, str
 		const struct tls_files *files = &facts->tls->files[i];
 		size_t before = ret->count;
 
-		assess(check, facts, files, ret);
+		if (files->flags_unknown)
+			finding_add(ret, check, OUTCOME_UNKNOWN, files->subject, "%s", files->flags_unknown);
+		else
+			assess(check, facts, files, ret);
 		if (ret->count == before)
 			finding_add(ret, check, OUTCOME_PASS, files->subject, "%s", good);
 	}
@@ -316,6 +319,9 @@ static void assess_end(
 {
 	if (!certificate_known(check, files, ret))
 		return;
+	if (!files->certificates[0].for_server)
+		finding_add(ret, check, OUTCOME_FAIL, files->subject,
+			"its key usage does not let it be a server's: clients refuse it");
 	switch (files->chain) {
 	case CHAIN_UNKNOWN:
 		finding_add(ret, check, OUTCOME_UNKNOWN, files->subject, "the chain could not be followed");

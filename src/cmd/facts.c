@@ -35,6 +35,15 @@ static struct told *add(struct host_facts *facts, enum intention_source source, 
 	return &facts->told[index];
 }
 
+/* With who may read and write what was read, one for each file, by what intention_read() promises. */
+static void read_intention(const struct flags_input *input, struct flagfile *file, struct intention **ret)
+{
+	intention_read(input, ret);
+	if (file->status_count == (*ret)->file_count)
+		(*ret)->file_status = TAKE_PTR(file->status);
+	free(file->status);
+}
+
 static void read_process(struct host_facts *facts, const struct policy *policy, size_t index)
 {
 	const struct process *process = &facts->host->processes[index];
@@ -56,7 +65,7 @@ static void read_process(struct host_facts *facts, const struct policy *policy, 
 		input.arguments = process->arguments + 1;
 		input.argument_count = process->argument_count - 1;
 	}
-	intention_read(&input, &told->intention);
+	read_intention(&input, &file, &told->intention);
 }
 
 /* The flagfile may be one of these already. */
@@ -114,7 +123,7 @@ static void read_flagfile(struct host_facts *facts, const struct policy *policy)
 		return;
 	told = add(facts, INTENTION_FLAGFILE, LISTENERS_NO_INDEX);
 	told->subject = mem_string(service->flagfile);
-	intention_read(&input, &told->intention);
+	read_intention(&input, &file, &told->intention);
 }
 
 void host_facts_read(const struct policy *policy, struct host_facts *ret)

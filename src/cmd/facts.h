@@ -46,10 +46,13 @@ void host_facts_read_server(
 struct flagfile {
 	const struct process *process; /* NULL: nobody's yet: the policy's */
 	const struct policy *policy;
+	struct flag_file *status; /* out: of the files that flagfile_read() read, in their order; the caller frees it */
+	size_t status_count;
 };
 
 /* Opens a file that the process was told to read, as its user where that is not ours, and without waiting for a pipe's
- * other end. A descriptor, or a negative errno value with `why` (INTERVAL_WHY bytes). */
+ * other end. A descriptor, or a negative errno value with `why` (INTERVAL_WHY bytes): -ENOENT and such for the process,
+ * too; -EACCES only where the file's permissions keep its user (or us, in our own name) from it. */
 int flagfile_open(const struct flagfile *file, const char *path, char *why);
 
 /* For struct flags_input; `data` is a struct flagfile. */

@@ -15,7 +15,9 @@
 
 #define CONNECT_MILLISECONDS 2000u
 #define PROBE_MILLISECONDS   40000u
-#define MAX_PORTS	     12u
+/* More than that on one host are not looked at, and said to be unknown. */
+#define MAX_PORTS   12u
+#define MAX_SERVERS 8u
 
 /* Questions that wait for their answers; -1: not asked. */
 struct asked {
@@ -80,10 +82,14 @@ static void ask_told(
 		struct asked_told *ids = &asked->told[server->told_count];
 		struct server_told *told;
 
-		if (!intention)
-			continue;
 		told = server_facts_add_told(server);
 		told->intention = i;
+		*ids = (struct asked_told){-1, -1, -1};
+		if (!intention || server->told_count > MAX_SERVERS) {
+			told->unknown = intention ? mem_format("more than %u servers are not looked at", MAX_SERVERS)
+						  : mem_string(facts->told[i].unknown);
+			continue;
+		}
 		ids->requirepass = ask_secret(asked->job, intention, "requirepass", &told->requirepass);
 		ids->masterauth = ask_secret(asked->job, intention, "masterauth", &told->masterauth);
 		ids->aclfile = ask_aclfile(policy, facts, asked->job, told);
@@ -92,21 +98,53 @@ static void ask_told(
 
 /* --- ports --- */
 
-/* Root's own file: whoever else could have written it would learn nothing, but could make the server's log complain. */
-static int open_password(const struct environment *environment, struct server_facts *server)
+/* Root's own file, or ours: whoever else could have written it would learn nothing, but could make the server's log
+ * complain. */
+static int open_password(const char *path, char **ret_why)
 {
-	int descriptor = environment->monitor_password_file
-				 ? open(environment->monitor_password_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-				 : -1;
+	int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat status;
 
-	server->monitor = environment->monitor_password_file != NULL;
-	if (descriptor >= 0 && (fstat(descriptor, &status) < 0 || !S_ISREG(status.st_mode) ||
-				       (status.st_uid != 0 && status.st_uid != geteuid()) || (status.st_mode & 077))) {
-		close(descriptor);
+	if (descriptor < 0) {
+		*ret_why = mem_format("%s: %s", path, strerror(errno));
 		return -1;
 	}
-	return descriptor;
+	if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
+		(status.st_uid == 0 || status.st_uid == geteuid()) && !(status.st_mode & 077))
+		return descriptor;
+	*ret_why = mem_format("%s is not a file of root's that nobody else may read: chmod 600 it", path);
+	close(descriptor);
+	return -1;
+}
+
+/* Anybody may listen on a port that is free, and call himself dragonfly: a password would be his. A control group is
+ * entered by root alone; and who is root, or us, has it already. */
+static bool is_the_server(const struct policy *policy, const struct host *host, const struct listener *listener)
+{
+	if (listener->process_unknown || !listener->process_count)
+		return false;
+	for (size_t i = 0; i < listener->process_count; i++) {
+		const struct process *process = &host->processes[listener->processes[i]];
+		bool of_unit = process->unit.text && strcmp(process->unit.text, policy->service.unit) == 0;
+		bool trusted = process->uid_known && (process->uid == 0 || process->uid == geteuid());
+
+		if (!of_unit && !trusted)
+			return false;
+	}
+	return true;
+}
+
+static int choose_password(const struct policy *policy, const struct environment *environment, const struct host *host,
+	struct server_port *port)
+{
+	const char *path = environment->monitor_password_file;
+
+	if (!path)
+		return -1;
+	if (is_the_server(policy, host, &host->listeners[port->listener]))
+		return open_password(path, &port->not_told);
+	port->not_told = mem_format("it is not known to be of %s, and anybody could be there", policy->service.unit);
+	return -1;
 }
 
 /* It spoke TLS to host_facts_read_tls(), or is to. */
@@ -125,10 +163,12 @@ static bool speaks_tls(const struct host_facts *facts, size_t listener)
 enum door { DOOR_SERVER, DOOR_ROOT, DOOR_METRICS };
 #define DOOR_COUNT (DOOR_METRICS + 1)
 
-static void ask_port(const struct environment *environment, const struct listener *listener,
+static void ask_port(const struct policy *policy, const struct environment *environment, const struct host_facts *facts,
 	struct server_facts *server, struct server_port *port, struct asked *asked)
 {
-	struct asked_port *ids = &asked->ports[server->port_count - 1];
+	const struct listener *listener = &facts->host->listeners[port->listener];
+	size_t number = server->port_count - 1;
+	struct asked_port *ids = &asked->ports[number];
 	struct server_access access = {.tls = port->tls,
 		.user = environment->monitor_user,
 		.password = -1,
@@ -148,17 +188,17 @@ static void ask_port(const struct environment *environment, const struct listene
 	if (targets[0].code < 0) {
 		port->why = mem_format("cannot connect: %s", strerror(-targets[0].code));
 	} else if (port->protocol == PROTOCOL_MEMCACHED) {
-		ids->memcached = server_ask_memcached(asked->job, targets[0].descriptor, port->tls);
+		ids->memcached = server_ask_memcached(asked->job, number, targets[0].descriptor, port->tls);
 	} else {
-		access.password = open_password(environment, server);
-		ids->server = server_ask(asked->job, targets[0].descriptor, &access);
+		access.password = choose_password(policy, environment, facts->host, port);
+		ids->server = server_ask(asked->job, number, targets[0].descriptor, &access);
 	}
 	for (size_t i = 1; i < count; i++) {
 		const char *path = i == DOOR_ROOT ? "/" : "/metrics";
 
 		if (targets[i].code == 0)
 			*(i == DOOR_ROOT ? &ids->root : &ids->metrics) =
-				server_ask_http(asked->job, targets[i].descriptor, port->tls, path);
+				server_ask_http(asked->job, number, targets[i].descriptor, port->tls, path);
 	}
 }
 
@@ -167,7 +207,7 @@ static void ask_ports(const struct policy *policy, const struct environment *env
 {
 	const struct service *service = &policy->service;
 
-	for (size_t i = 0; i < facts->host->listener_count && server->port_count < MAX_PORTS; i++) {
+	for (size_t i = 0; i < facts->host->listener_count; i++) {
 		const struct listener *listener = &facts->host->listeners[i];
 		_cleanup_text_ struct text subject = {0};
 		struct server_port *port;
@@ -182,7 +222,10 @@ static void ask_ports(const struct policy *policy, const struct environment *env
 		port->protocol = listener->port == service->memcached_port ? PROTOCOL_MEMCACHED : PROTOCOL_RESP;
 		port->admin = listener->port == service->admin_port;
 		port->tls = speaks_tls(facts, i);
-		ask_port(environment, listener, server, port, asked);
+		if (server->port_count <= MAX_PORTS)
+			ask_port(policy, environment, facts, server, port, asked);
+		else
+			port->why = mem_format("more than %u ports are not looked at", MAX_PORTS);
 	}
 }
 
@@ -231,7 +274,7 @@ static void hear(struct server_facts *server, const struct asked *asked)
 		}
 		return;
 	}
-	for (size_t i = 0; i < server->port_count; i++)
+	for (size_t i = 0; i < server->port_count && i < MAX_PORTS; i++)
 		hear_port(records, &asked->ports[i], &server->ports[i]);
 	for (size_t i = 0; i < server->told_count; i++)
 		hear_told(records, &asked->told[i], &server->told[i]);

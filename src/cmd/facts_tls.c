@@ -16,8 +16,11 @@ static const char *const root_bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
 
 #define CONNECT_MILLISECONDS 2000u
 #define PROBE_MILLISECONDS   40000u
-/* More servers than that on one host are not looked at, and said to be unknown. */
-#define MAX_PORTS 12u
+/* More than that on one host are not looked at, and said to be unknown; whoever may start programs could make any
+ * number. */
+#define MAX_PORTS   12u
+#define MAX_SERVERS 8u
+_Static_assert(MAX_PORTS *OFFER_COUNT + MAX_SERVERS * (TLS_ROLES + 1) <= PROBE_MAX_FILES, "each has its descriptor");
 
 /* --- files --- */
 
@@ -32,8 +35,9 @@ static int open_file(const struct flagfile *whose, const char *path, struct tls_
 	int descriptor = flagfile_open(whose, path, why);
 
 	ret->path = mem_string(path);
-	/* Whose user is not known may be another one than ours. */
-	ret->readable_known = whose->process && geteuid() == 0;
+	/* Asked as its user, which only root can, and the kernel said yes or no. */
+	ret->readable_known = whose->process && whose->process->uid_known && whose->process->uid != 0 &&
+			      geteuid() == 0 && (descriptor >= 0 || descriptor == -EACCES);
 	ret->readable = descriptor >= 0;
 	if (descriptor == -ENOENT || descriptor == -ENOTDIR) {
 		ret->absent = true;
@@ -83,18 +87,30 @@ static void ask_files(const struct policy *policy, const struct host_facts *fact
 
 	files->subject = mem_string(facts->told[index].subject);
 	files->running = whose.process != NULL;
+	asked->files = mem_resize(asked->files, tls->file_count, sizeof(*asked->files));
+	asked->files[tls->file_count - 1] = -1;
+	if (!intention || intention->unknown) {
+		files->flags_unknown = mem_string(intention ? intention->unknown : facts->told[index].unknown);
+		return;
+	}
+	if (tls->file_count > MAX_SERVERS) {
+		files->flags_unknown = mem_format("more than %u servers are not looked at", MAX_SERVERS);
+		return;
+	}
 	for (size_t i = 0; i < TLS_ROLES; i++) {
 		const char *path = intention_text(intention, flags[i]);
 
 		descriptors[i] = path && *path ? open_file(&whose, path, &files->files[i]) : -1;
 	}
-	asked->files = mem_resize(asked->files, tls->file_count, sizeof(*asked->files));
 	asked->files[tls->file_count - 1] = tls_files_ask(asked->job, descriptors, open_roots());
 }
 
-static bool has_tls(const struct intention *intention)
+/* What cannot be seen may be there, where it is to be. */
+static bool may_have_tls(const struct environment *environment, const struct intention *intention)
 {
-	return intention && !intention->unknown && intention_bool(intention, "tls");
+	if (!intention || intention->unknown)
+		return environment->tls != TLS_OFF;
+	return intention_bool(intention, "tls");
 }
 
 /* --- ports --- */
@@ -141,8 +157,13 @@ static void ask_port(const struct environment *environment, const struct listene
 		targets[i].width = listener_address(listener, &targets[i].address);
 	}
 	asked->offers = mem_resize(asked->offers, index + 1, sizeof(*asked->offers));
-	for (size_t i = 0; i < OFFER_COUNT; i++)
+	for (size_t i = 0; i < OFFER_COUNT; i++) {
 		asked->offers[index][i] = -1;
+		if (index >= MAX_PORTS)
+			port->answers[i].why = mem_format("more than %u ports are not looked at", MAX_PORTS);
+	}
+	if (index >= MAX_PORTS)
+		return;
 	/* A port that is closed is asked for one thing only. */
 	size_t first = port->closed ? OFFER_PLAINTEXT : 0;
 
@@ -161,7 +182,7 @@ static void ask_port(const struct environment *environment, const struct listene
 static void ask_ports(const struct policy *policy, const struct environment *environment,
 	const struct host_facts *facts, struct tls_facts *tls, const size_t *files_of_intention, struct asked *asked)
 {
-	for (size_t i = 0; i < facts->host->listener_count && tls->port_count < MAX_PORTS; i++) {
+	for (size_t i = 0; i < facts->host->listener_count; i++) {
 		const struct listener *listener = &facts->host->listeners[i];
 		struct tls_port wanted = {0};
 		struct tls_port *port;
@@ -192,11 +213,13 @@ static void hear(struct tls_facts *tls, const struct asked *asked)
 	if (probe_run(asked->job, &limits, &records, &err) < 0) {
 		tls->unknown = mem_string(err.message);
 		for (size_t i = 0; i < tls->file_count; i++)
-			tls->files[i].unknown = mem_string(err.message);
+			if (!tls->files[i].flags_unknown)
+				tls->files[i].unknown = mem_string(err.message);
 		return;
 	}
 	for (size_t i = 0; i < tls->file_count; i++)
-		tls_files_hear(records, asked->files[i], &tls->files[i]);
+		if (asked->files[i] >= 0)
+			tls_files_hear(records, asked->files[i], &tls->files[i]);
 	for (size_t i = 0; i < tls->port_count; i++)
 		for (size_t k = 0; k < OFFER_COUNT; k++)
 			if (asked->offers[i][k] >= 0)
@@ -214,7 +237,7 @@ void host_facts_read_tls(const struct policy *policy, const struct environment *
 	tls->now = time(NULL);
 	for (size_t i = 0; i < facts->count; i++) {
 		files_of_intention[i] = SIZE_MAX;
-		if (!has_tls(facts->told[i].intention))
+		if (!may_have_tls(environment, facts->told[i].intention))
 			continue;
 		files_of_intention[i] = tls->file_count;
 		ask_files(policy, facts, i, tls, &asked);

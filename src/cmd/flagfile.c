@@ -113,10 +113,10 @@ static int open_flagfile(const struct flagfile *file, const char *path, char *wh
 	gid_t gid;
 
 	if (root < 0)
-		return why_not(why, errno == ENOENT ? ESRCH : errno);
+		return why_not(why, errno == ENOENT ? ESRCH : errno == EACCES ? EPERM : errno);
 	if (process && geteuid() == 0 && !(process->uid_known && process->uid == 0) && !is_ours(file, path, root)) {
 		if (!process->uid_known || !read_group(process, &gid))
-			return why_not(why, EACCES);
+			return why_not(why, EPERM);
 		return open_as(root, path, process->uid, gid, why);
 	}
 	descriptor = open_below(root, path, FLAGS_TO_READ, BELOW_ROOT);
@@ -155,7 +155,7 @@ int flagfile_open(const struct flagfile *file, const char *path, char *why)
 
 	if (path[0] != '/' && !folder) {
 		snprintf(why, INTERVAL_WHY, "the folder that it is relative to is not known");
-		return -EACCES;
+		return -EPERM;
 	}
 	absolute = path[0] == '/' ? mem_string(path) : mem_format("%s/%s", folder, path);
 	return open_flagfile(file, absolute, why);
@@ -163,8 +163,10 @@ int flagfile_open(const struct flagfile *file, const char *path, char *why)
 
 int flagfile_read(void *data, const char *path, char **ret, size_t *ret_length, char *why)
 {
-	_cleanup_close_ int descriptor = flagfile_open(data, path, why);
+	struct flagfile *file = data;
+	_cleanup_close_ int descriptor = flagfile_open(file, path, why);
 	struct stat status;
+	int code;
 
 	if (descriptor < 0)
 		return descriptor;
@@ -176,5 +178,11 @@ int flagfile_read(void *data, const char *path, char **ret, size_t *ret_length, 
 		snprintf(why, INTERVAL_WHY, "it is no regular file");
 		return -EACCES;
 	}
-	return read_all(descriptor, ret, ret_length, why);
+	code = read_all(descriptor, ret, ret_length, why);
+	if (code < 0)
+		return code;
+	file->status = mem_resize(file->status, file->status_count + 1, sizeof(*file->status));
+	file->status[file->status_count++] =
+		(struct flag_file){.mode = status.st_mode & 07777, .uid = status.st_uid, .gid = status.st_gid};
+	return 0;
 }

@@ -45,9 +45,14 @@ int64_t clock_milliseconds(void);
 
 /* Waits until `deadline` (clock_milliseconds()) for `events` of poll(2). False where the time is over. */
 bool wait_for(int descriptor, short events, int64_t deadline);
-/* The field `name`, or `otherwise` where it is not there or not a number of milliseconds up to a minute: when that time
- * is over. */
-int64_t question_deadline(const struct record *question, const char *name, int64_t otherwise);
+/*
+ * When the time is over that the field `milliseconds` gives; `otherwise` where it is not there, or is not a number up
+ * to a minute. Questions with the same `port`, a number, are of one server: where it said nothing once, the others are
+ * not waited for as long.
+ */
+int64_t question_deadline(const struct record *question, int64_t otherwise);
+/* It said nothing. */
+void question_was_silent(const struct record *question);
 
 /* ---- the kinds of questions; what each takes and answers stands where it is ---- */
 
@@ -69,7 +74,7 @@ void certificate_fingerprint(struct x509_st *certificate, char ret[65]);
 /* ---- sandbox.c ---- */
 
 /* Becomes the user, loses all capabilities for ever, and whatever else may be lost. False where something is left. */
-bool sandbox_enter(uint32_t uid, uint32_t gid, const char **ret_why);
+bool sandbox_enter(uint32_t uid, uint32_t gid);
 /* From now on only: reading and writing what is open, memory, time. Opening files and sockets fails (EPERM); anything
- * else ends the process. False where the kernel cannot do that. */
-bool sandbox_close(const char **ret_why);
+ * else ends the process. False where the kernel cannot do that, or a filter that is there already keeps it from it. */
+bool sandbox_close(void);

@@ -117,6 +117,10 @@ void inspect_aclfile(const struct record *question, struct answer *answer)
 	while (rest)
 		read_line(&file, strsep(&rest, "\n"), ++number);
 	OPENSSL_cleanse(bytes, length);
+	if (file.users > MAX_USERS) {
+		answer_failed(answer, "it names more than %u users", MAX_USERS);
+		return;
+	}
 	answer_begin(answer, "aclfile");
 	record_number(answer->text, "users", (int64_t)file.users);
 	record_number(answer->text, "default", file.has_default);

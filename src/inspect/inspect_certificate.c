@@ -22,7 +22,8 @@
 
 #define MAX_FILE	 (1u << 20)
 #define MAX_ROOTS	 (4u << 20) /* a host's bundle is about 220 kB */
-#define MAX_CERTIFICATES 64
+#define MAX_READ	 4000	    /* certificates of one file; a host's bundle holds about 140 */
+#define MAX_CERTIFICATES 64	    /* that are told */
 #define MAX_NAMES	 256
 
 void inspect_tls_prepare(void)
@@ -204,7 +205,7 @@ static STACK_OF(X509) * read_certificates(const char *bytes, size_t length, cons
 	X509 *certificate;
 	bool asked = false;
 
-	while (sk_X509_num(certificates) < MAX_CERTIFICATES &&
+	while (sk_X509_num(certificates) < MAX_READ &&
 		(certificate = PEM_read_bio_X509(bio, NULL, refuse_password, &asked)))
 		sk_X509_push(certificates, certificate);
 	*ret_why = NULL;
@@ -212,7 +213,7 @@ static STACK_OF(X509) * read_certificates(const char *bytes, size_t length, cons
 		*ret_why = length == 0 ? "it is empty" : complaint();
 	} else if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
 		/* The server stops there, too, and leaves out what follows. */
-		*ret_why = sk_X509_num(certificates) == MAX_CERTIFICATES ? NULL : complaint();
+		*ret_why = sk_X509_num(certificates) == MAX_READ ? NULL : complaint();
 	}
 	ERR_clear_error();
 	BIO_free(bio);
@@ -229,6 +230,7 @@ static void free_certificates(STACK_OF(X509) * certificates)
 static STACK_OF(X509) * load(const struct record *question, const char *role, struct answer *answer)
 {
 	int descriptor = question_descriptor(question, role);
+	bool roots = strcmp(role, "roots") == 0;
 	_cleanup_free_ char *bytes = NULL;
 	STACK_OF(X509) * certificates;
 	size_t length = 0;
@@ -237,7 +239,7 @@ static STACK_OF(X509) * load(const struct record *question, const char *role, st
 
 	if (descriptor < 0)
 		return sk_X509_new_null();
-	code = read_whole(descriptor, strcmp(role, "roots") == 0 ? MAX_ROOTS : MAX_FILE, &bytes, &length);
+	code = read_whole(descriptor, roots ? MAX_ROOTS : MAX_FILE, &bytes, &length);
 	if (code < 0) {
 		say_bad(answer, role, code == -EFBIG ? "it is too large" : strerror(-code));
 		return sk_X509_new_null();
@@ -354,9 +356,11 @@ void inspect_tls_files(const struct record *question, struct answer *answer)
 	STACK_OF(X509) *roots = load(question, "roots", answer);
 	X509 *first = sk_X509_num(chain) > 0 ? sk_X509_value(chain, 0) : NULL;
 
-	for (int i = 0; i < sk_X509_num(chain); i++)
+	if (sk_X509_num(chain) > MAX_CERTIFICATES)
+		say_bad(answer, "certificate", "it holds more certificates than any chain has");
+	for (int i = 0; i < sk_X509_num(chain) && i < MAX_CERTIFICATES; i++)
 		say_certificate(answer, "certificate", sk_X509_value(chain, i), i);
-	for (int i = 0; i < sk_X509_num(ca); i++)
+	for (int i = 0; i < sk_X509_num(ca) && i < MAX_CERTIFICATES; i++)
 		say_certificate(answer, "ca", sk_X509_value(ca, i), i);
 	if (first)
 		say_names(answer, first);

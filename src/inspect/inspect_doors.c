@@ -27,14 +27,15 @@ static bool may_ask(const char *path)
 	return false;
 }
 
-/* Until `end` comes. */
-static size_t read_head(struct session *session, char *buffer, size_t size, const char *end)
+/* Until `end` comes, or something that does not begin with `begin`: who speaks another language may wait for more. */
+static size_t read_head(struct session *session, char *buffer, size_t size, const char *begin, const char *end)
 {
 	size_t length = 0;
 	size_t count;
 
 	buffer[0] = '\0';
-	while (length + 1 < size && !strstr(buffer, end)) {
+	while (length + 1 < size && !strstr(buffer, end) &&
+		strncmp(buffer, begin, length < strlen(begin) ? length : strlen(begin)) == 0) {
 		count = session_read(session, buffer + length, size - 1 - length);
 		if (!count)
 			break;
@@ -42,6 +43,33 @@ static size_t read_head(struct session *session, char *buffer, size_t size, cons
 		buffer[length] = '\0';
 	}
 	return length;
+}
+
+/* Says `request`, and hears up to `end`. False where what was heard tells nothing; that is answered, then. */
+static bool enter(struct session *session, const struct record *question, struct answer *answer, const char *request,
+	char *buffer, size_t size, const char *begin, const char *end, size_t *ret_length)
+{
+	const char *why = NULL;
+
+	*ret_length = 0;
+	buffer[0] = '\0';
+	if (!session_connect(session, question)) {
+		/* Who has no certificate is not served; anybody else may be. */
+		why = session->asked && !session_late(session) ? NULL : "no handshake succeeds";
+	} else if (session_write(session, request, strlen(request))) {
+		*ret_length = read_head(session, buffer, size, begin, end);
+	}
+	if (!why && !*ret_length && session_late(session))
+		why = "nothing came in time";
+	else if (!session->ssl && wants_tls(buffer, *ret_length))
+		why = "it wants TLS";
+	if (!*ret_length && session_late(session))
+		question_was_silent(question);
+	if (!why)
+		return true;
+	answer_failed(answer, "%s", why);
+	session_done(session);
+	return false;
 }
 
 static int status_of(const char *head)
@@ -56,25 +84,20 @@ static int status_of(const char *head)
 void inspect_http(const struct record *question, struct answer *answer)
 {
 	struct session session = {.descriptor = question_descriptor(question, "fd"),
-		.deadline = question_deadline(question, "milliseconds", DEFAULT_MILLISECONDS)};
+		.deadline = question_deadline(question, DEFAULT_MILLISECONDS)};
 	const char *path = record_get(question, "path");
 	_cleanup_free_ char *request = NULL;
 	char head[HEAD];
+	size_t length;
 
 	if (session.descriptor < 0 || !may_ask(path)) {
 		answer_failed(answer, "there is no connection, or a path that is never asked");
 		return;
 	}
 	request = mem_format("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
-	head[0] = '\0';
-	if (session_connect(&session, question) && session_write(&session, request, strlen(request)))
-		read_head(&session, head, sizeof(head), "\r\n\r\n");
 	/* Who ends the connection does not speak it; who says nothing may. */
-	if (!head[0] && clock_milliseconds() >= session.deadline) {
-		answer_failed(answer, "nothing came in time");
-		session_done(&session);
+	if (!enter(&session, question, answer, request, head, sizeof(head), "HTTP/", "\r\n\r\n", &length))
 		return;
-	}
 	answer_begin(answer, "http");
 	record_text(answer->text, "path", path);
 	record_number(answer->text, "status", status_of(head));
@@ -87,7 +110,7 @@ void inspect_memcached(const struct record *question, struct answer *answer)
 {
 	static const char version[] = "version\r\n";
 	struct session session = {.descriptor = question_descriptor(question, "fd"),
-		.deadline = question_deadline(question, "milliseconds", DEFAULT_MILLISECONDS)};
+		.deadline = question_deadline(question, DEFAULT_MILLISECONDS)};
 	char said[512];
 	size_t length = 0;
 
@@ -95,8 +118,8 @@ void inspect_memcached(const struct record *question, struct answer *answer)
 		answer_failed(answer, "there is no connection");
 		return;
 	}
-	if (session_connect(&session, question) && session_write(&session, version, sizeof(version) - 1))
-		length = read_head(&session, said, sizeof(said), "\n");
+	if (!enter(&session, question, answer, version, said, sizeof(said), "", "\n", &length))
+		return;
 	answer_begin(answer, "memcached");
 	record_text(answer->text, "outcome",
 		!length				    ? "closed"

@@ -8,15 +8,12 @@
  * with `outcome`: accepted (and what was agreed on: `version`, `cipher`, `bits`, `sha256` and `chain_length` of the
  * certificate that was served, `authenticated`=0 where there was none, `asked`=1 where it asked for a certificate of
  * ours), refused
- * (`alert`, or `why`), closed, reset, silent, plaintext (`said`: it spoke something else). Where it was accepted PING
- * is sent, because with TLS 1.3 a client hears only then that its certificate was missed: `said` is the answer's first
- * line; outcome certificate-required where it is that alert.
+ * (`alert`, or `why`), closed, reset, silent, endless (it sends on and on, and never comes to the point), plaintext.
+ * Where it was accepted PING is sent, because with TLS 1.3 a client hears only then that its certificate was missed:
+ * `said` is the answer's first line; outcome certificate-required where it is that alert.
  *
  * Question `plaintext`: `fd`, `milliseconds`; sends PING, and answers `plaintext` with `outcome`: said (`said`: the
  * first line), closed, reset, silent.
- *
- * Questions with the same `port`, a number, are of one server: where it said nothing once, it is not waited for as long
- * the next time.
  *
  * PING changes nothing in a server. Nothing else is sent.
  */
@@ -38,28 +35,10 @@
 
 static const char ping[] = "PING\r\n";
 
-/* The `port` of the last question that was met with silence, and how long its others may take. */
-#define HURRIED_MILLISECONDS 200
-static int64_t silent_port = -1;
-
-static int64_t port_of(const struct record *question)
-{
-	int64_t port;
-
-	return record_get_number(question, "port", 0, 1000000, &port) ? port : -1;
-}
-
-static int64_t deadline_of(const struct record *question)
-{
-	if (silent_port >= 0 && port_of(question) == silent_port)
-		return clock_milliseconds() + HURRIED_MILLISECONDS;
-	return question_deadline(question, "milliseconds", DEFAULT_MILLISECONDS);
-}
-
 static void note_outcome(const struct record *question, const char *outcome)
 {
 	if (strcmp(outcome, "silent") == 0)
-		silent_port = port_of(question);
+		question_was_silent(question);
 }
 
 /* --- plaintext --- */
@@ -89,7 +68,7 @@ static size_t read_line(int descriptor, int64_t deadline, char *buffer, size_t s
 void inspect_plaintext(const struct record *question, struct answer *answer)
 {
 	int descriptor = question_descriptor(question, "fd");
-	int64_t deadline = deadline_of(question);
+	int64_t deadline = question_deadline(question, DEFAULT_MILLISECONDS);
 	char said[SAID];
 	const char *end = NULL;
 	size_t length = 0;
@@ -133,7 +112,10 @@ static const char *failure(struct session *session, int error)
 {
 	unsigned long code = ERR_peek_error();
 	int reason = ERR_GET_REASON(code);
+	OSSL_HANDSHAKE_STATE state = SSL_get_state(session->ssl);
 
+	if (session->endless)
+		return "endless";
 	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
 		return "silent";
 	if (error == SSL_ERROR_SYSCALL)
@@ -141,10 +123,10 @@ static const char *failure(struct session *session, int error)
 	if (error == SSL_ERROR_ZERO_RETURN ||
 		(ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING))
 		return "closed";
-	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	/* Before anything of the server's was understood. */
+	if (ERR_GET_LIB(code) == ERR_LIB_SSL && (state == TLS_ST_CW_CLNT_HELLO || state <= TLS_ST_CR_SRVR_HELLO) &&
 		(reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
-			reason == SSL_R_UNEXPECTED_MESSAGE) &&
-		SSL_get_state(session->ssl) <= TLS_ST_CR_SRVR_HELLO)
+			reason == SSL_R_UNEXPECTED_MESSAGE))
 		return "plaintext";
 	return "refused";
 }
@@ -208,7 +190,8 @@ static size_t say_ping(struct session *session, char *said, size_t size, int *re
 
 void inspect_handshake(const struct record *question, struct answer *answer)
 {
-	struct session session = {.descriptor = question_descriptor(question, "fd"), .deadline = deadline_of(question)};
+	struct session session = {.descriptor = question_descriptor(question, "fd"),
+		.deadline = question_deadline(question, DEFAULT_MILLISECONDS)};
 	struct text *text = answer->text;
 	char said[SAID];
 	size_t length = 0;

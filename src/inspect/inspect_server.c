@@ -4,10 +4,10 @@
  * What a running server says of itself: its passwords, users, settings and what it noted of attacks. Question `server`:
  * `fd`, and for TLS as in session.h; `user` and the descriptor `password`, of somebody who may ask; `milliseconds`.
  *
- * Answers: `ping` with `outcome`: pong (without a password), noauth, error (`said`), not-resp, closed, silent. Where a
- * password was given, `login` with `outcome`: ok or refused (`said`). Then, as far as it is allowed, `info` (selected
- * fields), `setting` (name and value; of secrets only `set`), `user` (one for each of ACL LIST), `refusal` (what could
- * not be asked: `what`, `said`), `denied` (ACL LOG), and `done`.
+ * Answers: `ping` with `outcome`: pong (without a password), noauth, wants-tls, error (`said`), not-resp, no-tls,
+ * closed, silent. Where a password was given, `login` with `outcome`: ok or refused (`said`). Then, as far as it is
+ * allowed, `info` (selected fields), `setting` (name and value; of secrets only `set`), `user` (one for each of ACL
+ * LIST), `refusal` (what could not be asked: `what`, `said`), `denied` (ACL LOG), and `done`.
  *
  * Only PING, AUTH, INFO, ACL LIST, ACL LOG and CONFIG GET are sent: none changes the server. No secret is answered.
  */
@@ -20,6 +20,8 @@
 
 #define DEFAULT_MILLISECONDS 3000
 #define MAX_REPLY	     (2u << 20)
+#define MAX_ELEMENTS	     65536
+#define MAX_DEPTH	     8
 #define MAX_USERS	     200
 #define MAX_DENIED	     200
 #define MAX_PASSWORD	     4096
@@ -29,13 +31,30 @@
 
 /* --- commands and replies --- */
 
+#if HIREDIS_MAJOR >= 1
+typedef size_t array_count;
+#else
+typedef int array_count;
+#endif
+
 struct server {
 	struct session session;
 	redisReader *reader;
 	size_t received;
+	redisReplyObjectFunctions functions;
+	bool odd; /* what comes is not what any server says */
 };
 
-/* The reply, which the caller frees, or NULL: the end, the time is over, or it is not RESP. */
+/* The library's own, which makes as many as it is told to: a line of twelve bytes would cost 16 GiB. */
+static void *(*make_any_array)(const redisReadTask *task, array_count count);
+
+static void *make_array(const redisReadTask *task, array_count count)
+{
+	return count > MAX_ELEMENTS ? NULL : make_any_array(task, count);
+}
+
+/* The reply, which the caller frees, or NULL: the end, the time is over, or it is not RESP. The library frees what is
+ * nested by calling itself, so what is nested deeply is not read on: a buffer of it is the most that comes together. */
 static redisReply *hear(struct server *server)
 {
 	char buffer[16384];
@@ -45,10 +64,11 @@ static redisReply *hear(struct server *server)
 		size_t length = session_read(&server->session, buffer, sizeof(buffer));
 
 		server->received += length;
-		if (!length || server->received > MAX_REPLY ||
-			redisReaderFeed(server->reader, buffer, length) != REDIS_OK)
+		server->odd = server->odd || server->received > MAX_REPLY || server->reader->ridx > MAX_DEPTH;
+		if (!length || server->odd || redisReaderFeed(server->reader, buffer, length) != REDIS_OK)
 			return NULL;
 	}
+	server->odd = server->odd || !reply;
 	return reply;
 }
 
@@ -83,6 +103,14 @@ static bool is_text(const redisReply *reply)
 	return reply && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS);
 }
 
+/* The reader leaves the sign of an error out. */
+static bool wants_tls_reply(const redisReply *reply)
+{
+	_cleanup_free_ char *said = is_error(reply) ? mem_format("-%s", reply->str) : NULL;
+
+	return said && wants_tls(said, strlen(said));
+}
+
 static bool begins(const redisReply *reply, const char *text)
 {
 	return reply && reply->len >= strlen(text) && strncmp(reply->str, text, strlen(text)) == 0;
@@ -101,20 +129,22 @@ static void say_refusal(struct answer *answer, const char *what, const redisRepl
 /* --- who may come in --- */
 
 /* False where it does not answer. */
-static bool say_ping(struct server *server, struct answer *answer, bool *ret_open)
+static bool say_ping(struct server *server, const struct record *question, struct answer *answer, bool *ret_open)
 {
 	redisReply *reply = ask_words(server, "PING", NULL, NULL);
-	const char *outcome = !reply && server->reader->err ? "not-resp"
-			      : !reply && !server->received
-				      ? clock_milliseconds() >= server->session.deadline ? "silent" : "closed"
-			      : !reply					? "closed"
-			      : is_text(reply) && begins(reply, "PONG") ? "pong"
-			      : begins(reply, "NOAUTH")			? "noauth"
-									: "error";
+	const char *outcome = !reply && server->odd			 ? "not-resp"
+			      : !reply && session_late(&server->session) ? "silent"
+			      : !reply					 ? "closed"
+			      : wants_tls_reply(reply)			 ? "wants-tls"
+			      : is_text(reply) && begins(reply, "PONG")	 ? "pong"
+			      : begins(reply, "NOAUTH")			 ? "noauth"
+									 : "error";
 	bool alive = reply != NULL;
 
 	*ret_open = is_text(reply) && begins(reply, "PONG");
 
+	if (strcmp(outcome, "silent") == 0)
+		question_was_silent(question);
 	answer_begin(answer, "ping");
 	record_text(answer->text, "outcome", outcome);
 	if (is_error(reply))
@@ -289,6 +319,9 @@ static void say_users(struct server *server, struct answer *answer)
 	for (size_t i = 0; reply && reply->type == REDIS_REPLY_ARRAY && i < reply->elements && i < MAX_USERS; i++)
 		if (is_text(reply->element[i]))
 			say_user(answer, reply->element[i]);
+	/* Who is not looked at may be the one. */
+	if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements > MAX_USERS)
+		say_refusal(answer, "acl", NULL);
 	freeReplyObject(reply);
 }
 
@@ -360,12 +393,16 @@ static void say_all(struct server *server, const struct record *question, struct
 	bool open;
 
 	if (!session_connect(&server->session, question)) {
+		bool late = session_late(&server->session);
+
+		if (late)
+			question_was_silent(question);
 		answer_begin(answer, "ping");
-		record_text(answer->text, "outcome", "no-tls");
+		record_text(answer->text, "outcome", late ? "silent" : "no-tls");
 		answer_end(answer);
 		return;
 	}
-	if (!say_ping(server, answer, &open) || !log_in(server, question, answer, open))
+	if (!say_ping(server, question, answer, &open) || !log_in(server, question, answer, open))
 		return;
 	say_info(server, answer);
 	say_settings(server, answer);
@@ -378,13 +415,17 @@ static void say_all(struct server *server, const struct record *question, struct
 void inspect_server(const struct record *question, struct answer *answer)
 {
 	struct server server = {.session = {.descriptor = question_descriptor(question, "fd"),
-					.deadline = question_deadline(question, "milliseconds", DEFAULT_MILLISECONDS)}};
+					.deadline = question_deadline(question, DEFAULT_MILLISECONDS)}};
 
 	if (server.session.descriptor < 0) {
 		answer_failed(answer, "there is no connection");
 		return;
 	}
 	server.reader = redisReaderCreate();
+	server.functions = *server.reader->fn;
+	make_any_array = server.functions.createArray;
+	server.functions.createArray = make_array;
+	server.reader->fn = &server.functions;
 	say_all(&server, question, answer);
 	redisReaderFree(server.reader);
 	session_done(&server.session);

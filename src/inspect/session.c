@@ -12,6 +12,9 @@
 
 #include "session.h"
 
+/* More than any server has to say to what is asked here, and to a client's handshake. */
+#define MAX_RECEIVED (4u << 20)
+
 static int version_number(const char *name, int otherwise)
 {
 	static const struct {
@@ -29,6 +32,18 @@ static int version_number(const char *name, int otherwise)
 const char *end_name(int error)
 {
 	return error == ECONNRESET || error == EPIPE ? "reset" : "closed";
+}
+
+bool wants_tls(const char *said, size_t length)
+{
+	static const char words[] = "-ERR Bad TLS header";
+
+	return length >= sizeof(words) - 1 && strncmp(said, words, sizeof(words) - 1) == 0;
+}
+
+bool session_late(const struct session *session)
+{
+	return session->endless || clock_milliseconds() >= session->deadline;
 }
 
 size_t first_line(const char *bytes, size_t length)
@@ -90,6 +105,23 @@ static void give_certificate(struct session *session, const struct record *quest
 	ERR_clear_error();
 }
 
+/* The library reads on as long as something comes, also what it leaves aside (HelloRequest, tickets): whoever sends
+ * fast enough would hold it for ever. */
+static long guard(BIO *bio, int operation, const char *bytes _unused_, size_t length _unused_, int argument _unused_,
+	long number _unused_, int result, size_t *processed)
+{
+	struct session *session = (struct session *)(void *)BIO_get_callback_arg(bio);
+
+	if (operation == (BIO_CB_READ | BIO_CB_RETURN) && result > 0 && processed)
+		session->received += *processed;
+	if (operation != BIO_CB_READ || (session->received <= MAX_RECEIVED && clock_milliseconds() < session->deadline))
+		return result;
+	session->endless = session->received > 0;
+	BIO_clear_retry_flags(bio);
+	errno = ETIMEDOUT;
+	return -1;
+}
+
 bool session_prepare(struct session *session, const struct record *question)
 {
 	const char *ciphers = record_get(question, "ciphers");
@@ -113,6 +145,9 @@ bool session_prepare(struct session *session, const struct record *question)
 	session->ssl = SSL_new(session->context);
 	if (!session->ssl || !SSL_set_fd(session->ssl, session->descriptor))
 		return false;
+	SSL_clear_mode(session->ssl, SSL_MODE_AUTO_RETRY);
+	BIO_set_callback_ex(SSL_get_rbio(session->ssl), guard);
+	BIO_set_callback_arg(SSL_get_rbio(session->ssl), (char *)session);
 	if (name && *name)
 		SSL_set_tlsext_host_name(session->ssl, name);
 	return true;

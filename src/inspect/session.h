@@ -17,8 +17,10 @@ struct session {
 	SSL *ssl;
 	int descriptor;
 	int64_t deadline;
-	bool asked; /* for a certificate of ours */
-	bool gave;  /* there is one to give */
+	size_t received; /* bytes in TLS */
+	bool endless;	 /* it sent more than is read, or longer than is waited for */
+	bool asked;	 /* for a certificate of ours */
+	bool gave;	 /* there is one to give */
 };
 
 /* How a socket ended, by errno: "reset" or "closed". */
@@ -37,5 +39,10 @@ void session_done(struct session *session);
 bool session_connect(struct session *session, const struct record *question);
 /* False where not all could be written in time. */
 bool session_write(struct session *session, const char *bytes, size_t length);
-/* At least one byte, or 0: the end, or the time is over. */
+/* At least one byte, or 0: the end, or session_late(). */
 size_t session_read(struct session *session, char *buffer, size_t size);
+/* The time is over, or there is no end of what comes: what did not come by now is not known. */
+bool session_late(const struct session *session);
+/* Plaintext, where a Dragonfly server wants TLS, is answered so (dragonfly-verified.md 2): who asked has learnt nothing
+ * else of it. */
+bool wants_tls(const char *said, size_t length);

@@ -301,8 +301,11 @@ static int reap(pid_t child, int64_t deadline)
 	for (;;) {
 		pid_t ended = waitpid(child, &status, WNOHANG);
 
-		if (ended == child || (ended < 0 && errno != EINTR))
+		if (ended == child)
 			return status;
+		/* Somebody else took the word of how it ended: it is not known to have ended well. */
+		if (ended < 0 && errno != EINTR)
+			return SIGKILL;
 		if (now_milliseconds() >= deadline) {
 			kill(child, SIGKILL);
 			while (waitpid(child, &status, 0) < 0 && errno == EINTR)
@@ -320,6 +323,12 @@ static int explain_end(int status, struct err *err)
 	else if (WIFSIGNALED(status))
 		err_set(err, EPIPE, ERR_IO, PROGRAM " was ended by signal %d (%s)", WTERMSIG(status),
 			sigabbrev_np(WTERMSIG(status)) ? sigabbrev_np(WTERMSIG(status)) : "?");
+	else if (WEXITSTATUS(status) == PROBE_EXIT_PRIVILEGED)
+		err_set(err, EPIPE, ERR_IO, PROGRAM " could not give away its privileges");
+	else if (WEXITSTATUS(status) == PROBE_EXIT_OPEN)
+		err_set(err, EPIPE, ERR_IO,
+			PROGRAM " could not be confined: the kernel, or a unit's SystemCallFilter=, does not permit "
+				"seccomp(2)");
 	else if (WEXITSTATUS(status) == 126)
 		err_set(err, EPIPE, ERR_IO, PROGRAM " could not be started");
 	else
@@ -376,6 +385,7 @@ static int run(struct probe_job *job, struct launch *launch, struct records **re
 {
 	int64_t deadline = now_milliseconds() + launch->milliseconds;
 	_cleanup_text_ struct text answer = {0};
+	struct sigaction before;
 	int ends[2];
 	int code, status;
 	pid_t child;
@@ -383,6 +393,8 @@ static int run(struct probe_job *job, struct launch *launch, struct records **re
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set(err, errno, ERR_IO, "cannot start " PROGRAM ": %s", strerror(errno));
 	launch->answer = ends[1];
+	/* Who started us may ignore it, and the kernel tells nobody then how a child ended. */
+	sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, &before);
 	child = fork();
 	if (child == 0)
 		become_program(launch);
@@ -390,6 +402,7 @@ static int run(struct probe_job *job, struct launch *launch, struct records **re
 	if (child < 0) {
 		code = err_set(err, errno, ERR_IO, "cannot start " PROGRAM ": %s", strerror(errno));
 		close(ends[0]);
+		sigaction(SIGCHLD, &before, NULL);
 		return code;
 	}
 	code = hear(ends[0], deadline, &answer);
@@ -397,6 +410,7 @@ static int run(struct probe_job *job, struct launch *launch, struct records **re
 	if (code < 0)
 		kill(child, SIGKILL);
 	status = reap(child, deadline);
+	sigaction(SIGCHLD, &before, NULL);
 	return judge(job, code, status, &answer, ret, err);
 }
 

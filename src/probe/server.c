@@ -30,6 +30,7 @@ static void port_done(struct server_port *port)
 	free(port->subject);
 	free(port->said);
 	free(port->why);
+	free(port->not_told);
 	free(port->login_said);
 	free(port->dragonfly_version);
 	free(port->redis_version);
@@ -59,6 +60,7 @@ void server_facts_free(struct server_facts *facts)
 	for (size_t i = 0; i < facts->told_count; i++) {
 		free(facts->told[i].requirepass.unknown);
 		free(facts->told[i].masterauth.unknown);
+		free(facts->told[i].unknown);
 		free(facts->told[i].aclfile_why);
 		users_done(&facts->told[i].users);
 	}
@@ -97,10 +99,11 @@ static void replace(char **text, char *value)
 
 /* --- asking --- */
 
-int64_t server_ask(struct probe_job *job, int descriptor, const struct server_access *access)
+int64_t server_ask(struct probe_job *job, size_t port, int descriptor, const struct server_access *access)
 {
 	int64_t id = probe_ask(job, "server");
 
+	probe_ask_number(job, "port", (int64_t)port);
 	probe_ask_number(job, "milliseconds", SERVER_MILLISECONDS);
 	probe_ask_number(job, "tls", access->tls);
 	probe_ask_text(job, "server_name", access->server_name);
@@ -112,24 +115,25 @@ int64_t server_ask(struct probe_job *job, int descriptor, const struct server_ac
 	return id;
 }
 
-static int64_t ask_door(struct probe_job *job, const char *question, int descriptor, bool tls)
+static int64_t ask_door(struct probe_job *job, const char *question, size_t port, int descriptor, bool tls)
 {
 	int64_t id = probe_ask(job, question);
 
+	probe_ask_number(job, "port", (int64_t)port);
 	probe_ask_number(job, "milliseconds", DOOR_MILLISECONDS);
 	probe_ask_number(job, "tls", tls);
 	probe_ask_file(job, "fd", descriptor);
 	return id;
 }
 
-int64_t server_ask_memcached(struct probe_job *job, int descriptor, bool tls)
+int64_t server_ask_memcached(struct probe_job *job, size_t port, int descriptor, bool tls)
 {
-	return ask_door(job, "memcached", descriptor, tls);
+	return ask_door(job, "memcached", port, descriptor, tls);
 }
 
-int64_t server_ask_http(struct probe_job *job, int descriptor, bool tls, const char *path)
+int64_t server_ask_http(struct probe_job *job, size_t port, int descriptor, bool tls, const char *path)
 {
-	int64_t id = ask_door(job, "http", descriptor, tls);
+	int64_t id = ask_door(job, "http", port, descriptor, tls);
 
 	probe_ask_text(job, "path", path);
 	return id;
@@ -180,8 +184,9 @@ static void hear_ping(const struct record *record, struct server_port *port)
 		{"noauth", PING_NOAUTH, NULL},
 		{"error", PING_REFUSED, NULL},
 		{"closed", PING_ENDED, "the connection is ended"},
-		{"not-resp", PING_ENDED, "it does not speak RESP"},
 		{"no-tls", PING_ENDED, "no handshake succeeds"},
+		{"not-resp", PING_UNKNOWN, "it does not speak RESP"},
+		{"wants-tls", PING_UNKNOWN, "it speaks TLS, which was not known when it was asked"},
 		{"silent", PING_UNKNOWN, "it says nothing"},
 	};
 	const char *name = record_get(record, "outcome");
@@ -302,7 +307,10 @@ void server_hear_memcached(const struct records *records, int64_t id, struct ser
 	const char *outcome = record ? record_get(record, "outcome") : NULL;
 
 	if (!outcome) {
-		replace(&port->why, mem_string(not_said));
+		const struct record *failed = find(records, id, "failed");
+		char *why = failed ? take(failed, "why") : NULL;
+
+		replace(&port->why, why ? why : mem_string(not_said));
 		return;
 	}
 	port->memcached_served = strcmp(outcome, "served") == 0;

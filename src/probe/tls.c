@@ -74,6 +74,7 @@ static void files_done(struct tls_files *files)
 	certificates_free(files->certificates, files->certificate_count);
 	certificates_free(files->authorities, files->authority_count);
 	free(files->subject);
+	free(files->flags_unknown);
 	free(files->unknown);
 	free(files->key_type);
 	free(files->chain_why);
@@ -312,6 +313,7 @@ static const struct {
 	{"reset", TLS_REFUSED},
 	{"certificate-required", TLS_CERTIFICATE_REQUIRED},
 	{"silent", TLS_SILENT},
+	{"endless", TLS_UNKNOWN},
 	{"plaintext", TLS_NOT_TLS},
 	{"said", TLS_ANSWERED},
 };
@@ -331,6 +333,10 @@ static void hear_answer(const struct record *record, struct tls_answer *answer)
 	answer->why = take(record, "alert");
 	if (!answer->why)
 		answer->why = take(record, "why");
+	if (same_string(outcome, "endless")) {
+		free(answer->why);
+		answer->why = mem_string("it sends without end");
+	}
 	if (!answer->why && answer->outcome == TLS_REFUSED)
 		answer->why = take(record, "outcome");
 }

@@ -40,7 +40,7 @@ t "systemd-analyze verify has nothing to say" verified
 
 exposed() {
 	command -v systemd-analyze >/dev/null || { skip "systemd-analyze is not installed"; return; }
-	local unit level
+	local unit level most
 	for unit in "$work"/units/*.service; do
 		# In tenths: below 2.0.
 		systemd-analyze security --no-pager --offline=true --threshold=19 "$unit" >"$work/security" 2>&1 ||
@@ -258,9 +258,56 @@ server_by_unit() { # the server is another user's, and so are its sockets and it
 	expect_text "$out" '^audit 1$' '^  6380 +0.0.0.0 +dragonfly [0-9]+ .nobody, dragonfly.service. +all addresses$' \
 		'^  fail +warning +bind.wildcard ' '^  fail +warning +bind.intention +dragonfly.service: the next start would listen on 0.0.0.0:6380' \
 		'^  pass +bind.protected_mode' 'write --bind=ADDRESS in /etc/dragonfly/dragonfly.conf, line 2, then: systemctl restart dragonfly.service$'
-	expect_no_text "$out" '^  unknown|hush'
+	# What says nothing, and is asked for TLS, is not known; but all of sockets and flags is.
+	expect_no_text "$out" '^  unknown .* (bind|auth.(password|strength|places|writable))[. ]|hush'
 }
 t "the audit's unit may see who listens, and what that was told" server_by_unit
+
+knocked_by_unit() { # TLS files of the server's user alone, handshakes, passwords
+	booted "$good_policy" || return 0
+	mkdir -p "$system/usr/local/bin" "$system/etc/dragonfly" "$system/etc/systemd/system"
+	sed -i 's/tls_port = 6380/& flagfile = "\/etc\/dragonfly\/dragonfly.conf"/; s/server = optional/bind = {"127.0.0.1", "10.20.0.5"} tls = required self_signed = allow server_names = {"db.example"}/; s/tls = optional clients = {"10/clients = {"10/' \
+		"$system/etc/dflyguard/policy.conf"
+	install -m 755 "$build/tests/kernel/doors" "$system/usr/local/bin/dragonfly"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 400 -subj /CN=db \
+		-addext subjectAltName=DNS:db.example -keyout "$system/etc/dragonfly/key" -out "$system/etc/dragonfly/crt" 2>/dev/null
+	printf '%s\n' --port=6380 --bind=10.20.0.5 --requirepass=correct-horse-battery-staple-17 --tls \
+		--tls_cert_file=/etc/dragonfly/crt --tls_key_file=/etc/dragonfly/key >"$system/etc/dragonfly/dragonfly.conf"
+	cat >"$system/etc/systemd/system/dragonfly.service" <<-'END'
+		[Service]
+		User=nobody
+		Environment=DOORS=10.20.0.5,6380,tls VERSIONS=1.2-1.3 CERTIFICATE=/etc/dragonfly/crt KEY=/etc/dragonfly/key
+		ExecStart=/usr/local/bin/dragonfly --flagfile=/etc/dragonfly/dragonfly.conf
+	END
+	run_system dflyguard.service dflyguard-audit.timer <<-'END'
+		ip link set lo up; ip address add 10.20.0.5/32 dev lo
+		chmod 755 / /usr /usr/local /usr/local/bin /etc
+		chown -R nobody /etc/dragonfly; chmod 700 /etc/dragonfly; chmod 600 /etc/dragonfly/*
+		systemctl start dragonfly.service
+		for _ in $(seq 50); do grep -q ':18EC ' /proc/net/tcp && break; sleep 0.1; done
+		mkdir -p /run/systemd/system/dflyguard-audit.service.d
+		printf '[Service]\nStandardOutput=file:/run/dflyguard/said\n' >/run/systemd/system/dflyguard-audit.service.d/said.conf
+		systemctl daemon-reload
+		systemctl start dflyguard-audit.service 2>/dev/null; echo "audit $?"
+		cat /run/dflyguard/said
+		printf '[Service]\nRestrictAddressFamilies=\nRestrictAddressFamilies=AF_NETLINK\n' >/run/systemd/system/dflyguard-audit.service.d/less.conf
+		systemctl daemon-reload
+		systemctl start dflyguard-audit.service 2>/dev/null; echo "less $?"
+		cat /run/dflyguard/said
+	END
+	sed -n '1,/^less/p' "$out" >"$work/more"
+	sed '1,/^less/d' "$out" >"$work/less"
+	local check
+	for check in handshake versions ciphers served plaintext files key_match names; do
+		expect_text "$work/more" "^  pass +tls.$check "
+	done
+	expect_text "$work/more" '^  pass +auth.open ' '^  pass +auth.strength ' '^  pass +exposure.root +it runs as nobody'
+	expect_no_text "$work/more" '^  unknown +(warning|critical)|correct-horse'
+	# What a drop-in takes away is unknown.
+	expect_text "$work/less" '^  unknown .* tls.handshake ' '^  unknown .* auth.open ' '^  pass +tls.files '
+	expect_no_text "$work/less" '^  pass +(tls.(handshake|versions|ciphers|plaintext)|auth.open)'
+}
+t "the audit's unit may knock at the server, and reads its files as its user" knocked_by_unit
 
 watched_by_unit() {
 	booted "$good_policy" || return 0

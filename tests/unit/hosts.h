@@ -6,13 +6,19 @@
 #include <errno.h>
 
 #include "audit.h"
+#include "server.h"
 #include "testing.h"
+#include "tls.h"
 
 #define HOST_FLAGFILE "/etc/dragonfly/dragonfly.conf"
 /* As the golden policy "everything" wants it. */
 #define HOST_GOOD_FLAGS                                                                                                \
 	"--port=6380\n--bind=10.20.0.5\n--admin_port=9999\n--admin_bind=10.9.0.1\n--memcached_port=11211\n"            \
 	"--requirepass=secret\n--unixsocket=/run/dragonfly/s\n"
+
+/* A host without TLS files and without a server that was asked: test_tls.c and test_server.c have others. */
+static const struct tls_facts host_without_tls;
+static const struct server_facts host_without_server;
 
 static inline char *some(const char *text)
 {

@@ -51,7 +51,9 @@ static void scene_begin(struct scene *scene, void (*mutate)(struct ruleset *))
 		.guard_refusals = &scene->attempts,
 		.drift = scene->drift,
 		.foreign = scene->foreign,
-		.host = scene->host};
+		.host = scene->host,
+		.tls = &host_without_tls,
+		.server = &host_without_server};
 }
 
 static void scene_done(struct scene *scene)
@@ -271,6 +273,8 @@ static void unreadable(struct scene *s)
 	s->facts.foreign = NULL;
 	s->facts.foreign_unknown = s->facts.drift_unknown;
 	s->facts.host = NULL;
+	s->facts.tls = NULL;
+	s->facts.server = NULL;
 	s->facts.guard = NULL;
 	s->facts.guard_drift = NULL;
 	s->facts.guard_refusals = NULL;

@@ -59,6 +59,8 @@ static void scene_begin(struct scene *s, const char *policy)
 		.drift = s->drift,
 		.foreign_unknown = "not looked at",
 		.host = s->host,
+		.tls = &host_without_tls,
+		.server = &host_without_server,
 		.intentions = s->intentions,
 		.guard = &no_guard,
 		.guard_drift = &no_drift};

@@ -50,7 +50,7 @@ static void behave(const char *how)
 		raise(SIGKILL);
 	} else if (strcmp(how, "status") == 0) {
 		say("a id=0 b=c\nend count=1\n");
-		_exit(3);
+		_exit(7);
 	} else if (strcmp(how, "hang") == 0)
 		pause();
 	else if (strcmp(how, "hang-late") == 0) {
@@ -110,7 +110,7 @@ static const struct {
 	{"good", 0, ""},
 	{"crash", -EPIPE, "dflyguard-probe was ended by signal 11 (SEGV)"},
 	{"crash-late", -EPIPE, "dflyguard-probe was ended by signal 9 (KILL)"},
-	{"status", -EPIPE, "dflyguard-probe ended with status 3"},
+	{"status", -EPIPE, "dflyguard-probe ended with status 7"},
 	{"hang", -ETIMEDOUT, "dflyguard-probe took too long, and was ended"},
 	{"hang-late", -EPIPE, "dflyguard-probe was ended by signal 9 (KILL)"},
 	{"flood", -EFBIG, "dflyguard-probe said more than 4194304 bytes, and was ended"},

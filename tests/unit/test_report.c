@@ -1012,6 +1012,8 @@ static void show_audit_on(const struct renderer *renderer, const struct report_s
 		.environment = expected.environment,
 		.host = host,
 		.host_unknown = "nobody looked",
+		.tls = mutate ? &host_without_tls : NULL,
+		.server = mutate ? &host_without_server : NULL,
 		.intentions = &told,
 		.intention_count = flags ? 1 : 0};
 

@@ -225,6 +225,31 @@ static void refuses(struct scene *s)
 	set(&port_of(s)->said, "DENIED");
 }
 
+static void loads(struct scene *s)
+{
+	port_of(s)->ping = PING_REFUSED;
+	set(&port_of(s)->said, "LOADING Redis is loading the dataset in memory");
+}
+
+static void not_told(struct scene *s)
+{
+	port_of(s)->users_known = false;
+	set(&port_of(s)->dragonfly_version, NULL);
+	port_of(s)->not_told = mem_string("anybody could be there");
+}
+
+/* Nothing of it, or not all. */
+static void flags_unread(struct scene *s)
+{
+	s->told.intention = NULL;
+	told_of(s)->unknown = mem_string("its command line: not permitted");
+}
+
+static void flags_in_part(struct scene *s)
+{
+	set(&s->intention->unknown, "its environment: not permitted");
+}
+
 static void ends(struct scene *s)
 {
 	port_of(s)->ping = PING_ENDED;
@@ -279,6 +304,11 @@ static void admin_plaintext(struct scene *s)
 static void admin_without_tls(struct scene *s)
 {
 	tell(s, "--requirepass=secret\n--admin_port=9999\n", NULL);
+}
+
+static void console_fails(struct scene *s)
+{
+	port_of(s)->http.root = 500;
 }
 
 static void console_open(struct scene *s)
@@ -394,6 +424,19 @@ static void serves_memcached(struct scene *s)
 	port_of(s)->ping = PING_ANSWERED;
 }
 
+static void memcached_odd(struct scene *s)
+{
+	only_memcached(s);
+	port_of(s)->ping = PING_REFUSED;
+	set(&port_of(s)->said, "HELLO");
+}
+
+static void memcached_refuses(struct scene *s)
+{
+	memcached_odd(s);
+	set(&port_of(s)->said, "SERVER_ERROR -NOPERM default has no ACL permissions");
+}
+
 static void memcached_silent(struct scene *s)
 {
 	only_memcached(s);
@@ -495,6 +538,7 @@ static const struct fixture {
 
 	{"auth.open", NULL, NULL, OUTCOME_PASS, SEVERITY_CRITICAL, "asks for a password"},
 	{"auth.open", NULL, refuses, OUTCOME_PASS, SEVERITY_CRITICAL, "DENIED"},
+	{"auth.open", NULL, loads, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "says nothing of passwords: LOADING"},
 	{"auth.open", NULL, ends, OUTCOME_PASS, SEVERITY_CRITICAL, "no stranger"},
 	{"auth.open", NULL, answers, OUTCOME_FAIL, SEVERITY_CRITICAL, "10.20.0.5:6380: it answers"},
 	{"auth.open", NULL, silent, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "says nothing"},
@@ -512,7 +556,8 @@ static const struct fixture {
 	{"auth.http", NULL, NULL, OUTCOME_PASS, SEVERITY_CRITICAL, "no HTTP"},
 	{"auth.http", NULL, console_closed, OUTCOME_PASS, SEVERITY_CRITICAL, "asks for a password"},
 	{"auth.http", NULL, console_open, OUTCOME_FAIL, SEVERITY_CRITICAL, "console is open"},
-	{"auth.http", NULL, http_unknown, OUTCOME_UNKNOWN, SEVERITY_INFO, "nothing came"},
+	{"auth.http", NULL, http_unknown, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "nothing came"},
+	{"auth.http", NULL, console_fails, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "status 500"},
 	{"auth.http", NULL, only_memcached, OUTCOME_NOT_APPLICABLE, SEVERITY_CRITICAL, "may speak HTTP"},
 
 	{"auth.aclfile", NULL, has_aclfile, OUTCOME_PASS, SEVERITY_CRITICAL, "needs a password"},
@@ -529,6 +574,13 @@ static const struct fixture {
 	{"auth.users", NULL, user_nopass, OUTCOME_FAIL, SEVERITY_CRITICAL, "the user default needs no password"},
 	{"auth.users", NULL, user_empty, OUTCOME_FAIL, SEVERITY_CRITICAL, "the empty password"},
 	{"auth.users", NULL, users_untold, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "does not tell its users"},
+	{"auth.users", NULL, not_told, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "anybody could be there"},
+	{"exposure.version", NULL, not_told, OUTCOME_UNKNOWN, SEVERITY_INFO, "its version: anybody could be there"},
+	{"exposure.memcached", NULL, memcached_odd, OUTCOME_UNKNOWN, SEVERITY_WARNING, "not known here: HELLO"},
+	{"exposure.memcached", NULL, memcached_refuses, OUTCOME_PASS, SEVERITY_WARNING, "serves nobody"},
+	{"auth.password", NULL, flags_unread, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "command line: not permitted"},
+	{"auth.writable", NULL, flags_unread, OUTCOME_UNKNOWN, SEVERITY_WARNING, "command line: not permitted"},
+	{"exposure.admin", NULL, flags_in_part, OUTCOME_UNKNOWN, SEVERITY_WARNING, "environment: not permitted"},
 	{"auth.users", NULL, no_monitor, OUTCOME_NOT_APPLICABLE, SEVERITY_CRITICAL, "no monitor_password_file"},
 
 	{"auth.strength", NULL, NULL, OUTCOME_PASS, SEVERITY_WARNING, "hard to guess"},

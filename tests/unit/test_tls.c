@@ -44,6 +44,7 @@ static void add_certificate(struct certificate **items, size_t *count, const cha
 		.key_security = 128,
 		.signature = mem_string("ecdsa-with-SHA256"),
 		.signature_security = 128,
+		.for_server = true,
 		.sha256 = mem_string(PRINT_A),
 	};
 }
@@ -328,6 +329,16 @@ static void authority_ended(struct scene *s)
 	files_of(s)->authorities[0].not_after = NOW - DAY;
 }
 
+static void for_clients(struct scene *s)
+{
+	certificate_of(s)->for_server = false;
+}
+
+static void flags_unread(struct scene *s)
+{
+	files_of(s)->flags_unknown = mem_string("its command line: not permitted");
+}
+
 static void ends_open(struct scene *s)
 {
 	files_of(s)->chain = CHAIN_OPEN;
@@ -513,6 +524,10 @@ static const struct fixture {
 	{"tls.chain", NULL, NULL, OUTCOME_PASS, SEVERITY_WARNING, "complete"},
 	{"tls.chain", POLICY("self_signed = allow"), signed_itself, OUTCOME_PASS, SEVERITY_WARNING, "allows"},
 	{"tls.chain", NULL, signed_itself, OUTCOME_FAIL, SEVERITY_WARNING, "does not allow"},
+	{"tls.chain", NULL, for_clients, OUTCOME_FAIL, SEVERITY_WARNING, "key usage"},
+	{"tls.chain", NULL, flags_unread, OUTCOME_UNKNOWN, SEVERITY_WARNING, "command line: not permitted"},
+	{"tls.files", NULL, flags_unread, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "command line: not permitted"},
+	{"tls.key_private", NULL, flags_unread, OUTCOME_UNKNOWN, SEVERITY_CRITICAL, "command line: not permitted"},
 	{"tls.chain", NULL, broken, OUTCOME_FAIL, SEVERITY_WARNING, "signature failure"},
 	{"tls.chain", NULL, ends_open, OUTCOME_UNKNOWN, SEVERITY_INFO, "CN=Their root"},
 	{"tls.chain", NULL, no_certificates, OUTCOME_NOT_APPLICABLE, SEVERITY_WARNING, "no certificate"},
