@@ -149,7 +149,7 @@ install: all
 	install -D -m 0755 $(BUILD)/dflyguard-probe $(DESTDIR)$(LIBEXECDIR)/dflyguard-probe
 	install -D -m 0644 docs/dflyguard.8 $(DESTDIR)$(MANDIR)/man8/dflyguard.8
 	install -d -m 0755 $(DESTDIR)$(DOCDIR)/policies
-	install -m 0644 README.md LICENSE docs/*.md docs/schema.json $(DESTDIR)$(DOCDIR)
+	install -m 0644 README.md LICENSE docs/*.md docs/schema.json systemd/dflyguard-posture.conf $(DESTDIR)$(DOCDIR)
 	install -m 0644 policies/*.conf $(DESTDIR)$(DOCDIR)/policies
 	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/dflyguard
 	install -d -m 0755 $(DESTDIR)$(SYSTEMDUNITDIR)

@@ -71,6 +71,7 @@ struct audit_facts {
 	const char *tls_unknown;	   /* and why */
 	const struct server_facts *server; /* NULL: nobody asked who may come in */
 	const char *server_unknown;	   /* and why */
+	bool posture_left_out;		   /* both are NULL because somebody decided so: informational */
 	uint64_t now;			   /* seconds since 1970: until when waivers hold */
 	bool all_environments;		   /* the policy's environments are to be compared */
 };

@@ -21,8 +21,11 @@ bool server_known(const struct check *check, const struct audit_facts *facts, st
 {
 	if (facts->server)
 		return true;
-	finding_add(ret, check, OUTCOME_UNKNOWN, no_server, "was not looked at: %s",
+	struct finding *finding = finding_add(ret, check, OUTCOME_UNKNOWN, no_server, "was not looked at: %s",
 		facts->server_unknown ? facts->server_unknown : "nobody asked");
+
+	if (facts->posture_left_out)
+		finding->severity = SEVERITY_INFO;
 	return false;
 }
 

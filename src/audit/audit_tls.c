@@ -20,8 +20,11 @@ bool tls_known(const struct check *check, const struct audit_facts *facts, struc
 {
 	if (facts->tls)
 		return true;
-	finding_add(ret, check, OUTCOME_UNKNOWN, no_files, "were not looked at: %s",
+	struct finding *finding = finding_add(ret, check, OUTCOME_UNKNOWN, no_files, "were not looked at: %s",
 		facts->tls_unknown ? facts->tls_unknown : "nobody asked");
+
+	if (facts->posture_left_out)
+		finding->severity = SEVERITY_INFO;
 	return false;
 }
 

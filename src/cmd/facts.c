@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "facts.h"
@@ -145,12 +146,36 @@ void host_facts_read(const struct policy *policy, struct host_facts *ret)
 	}
 }
 
+static const char *left_out(void)
+{
+	int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (descriptor >= 0)
+		close(descriptor);
+	/* What RestrictAddressFamilies= says, and a kernel without IPv4, which has no server to knock at. */
+	if (descriptor < 0 && errno == EAFNOSUPPORT)
+		return "this service may not open connections; the drop-in dflyguard-posture.conf lets it";
+	return NULL;
+}
+
+void host_facts_read_posture(
+	const struct policy *policy, const struct environment *environment, struct host_facts *facts)
+{
+	facts->left_out = left_out();
+	if (facts->left_out)
+		return;
+	host_facts_read_tls(policy, environment, facts);
+	host_facts_read_server(policy, environment, facts);
+}
+
 void host_facts_lend(const struct host_facts *host, struct audit_facts *facts)
 {
 	facts->host = host->host;
 	facts->intentions = host->intentions;
 	facts->intention_count = host->count;
 	facts->tls = host->tls;
+	facts->tls_unknown = facts->server_unknown = host->left_out;
+	facts->posture_left_out = host->left_out != NULL;
 	facts->server = host->server;
 }
 

@@ -19,6 +19,7 @@ struct host_facts {
 	} * told;
 	struct tls_facts *tls;	     /* NULL: not looked at */
 	struct server_facts *server; /* the same */
+	const char *left_out;	     /* why neither is to be looked at from here; NULL: they are. Static */
 };
 
 /* The guarded ports. `networks`: also what listens in containers. Pure. */
@@ -28,6 +29,11 @@ void host_facts_read(const struct policy *policy, struct host_facts *ret);
 /* Lends it to `facts`. */
 void host_facts_lend(const struct host_facts *host, struct audit_facts *facts);
 void host_facts_done(struct host_facts *facts);
+
+/* TLS and who may come in, after host_facts_read(): asks dflyguard-probe, and the server, where connections are for us
+ * to make. Takes seconds where a server is silent. */
+void host_facts_read_posture(
+	const struct policy *policy, const struct environment *environment, struct host_facts *facts);
 
 /* ---- facts_tls.c ---- */
 
