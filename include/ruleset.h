@@ -412,9 +412,12 @@ struct ban_plan {
  */
 void bans_plan_ban(
 	const struct bans *bans, enum width width, struct interval source, uint64_t milliseconds, struct ban_plan *ret);
-/* Unbans `source`: what lies beside it in the same ban stays banned. Nothing in the plan: none of it is banned. Pure. */
+/* Unbans `source`: what lies beside it in the same ban stays banned. Nothing in the plan: none of it is banned. Pure.
+ */
 void bans_plan_unban(const struct bans *bans, enum width width, struct interval source, struct ban_plan *ret);
 void ban_plan_done(struct ban_plan *plan);
+/* Whether it has both sets, and they are like ours. */
+bool ruleset_has_bans(const struct ruleset *ruleset);
 /* As elements of the two sets of a ruleset that was read, for those who ask it (ruleset_evaluate.c). */
 void ruleset_put_bans(struct ruleset *ruleset, const struct bans *bans);
 

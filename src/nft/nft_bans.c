@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * Bans: reads the two sets, and changes them by transactions of elements alone. These are valid for any generation: what
- * they take out must be there as it was read, and what they put in may overlap nothing, or the kernel refuses all of it.
- * Then another one was faster, or a ban's time was over, and it is done again.
+ * Bans: reads the two sets, and changes them by transactions of elements alone. These are valid for any generation:
+ * what they take out must be there as it was read, and what they put in may overlap nothing, or the kernel refuses all
+ * of it. Then another one was faster, or a ban's time was over, and it is done again.
  */
 
 #include <errno.h>
@@ -42,8 +42,7 @@ static int read_family(struct nft *nft, enum width width, struct bans *bans, str
 
 		if (tries)
 			nft_pause(nft, 200000 + (long)tries * 7919);
-		mnl_attr_put_strz(
-			request, NFTA_SET_ELEM_LIST_SET, width == WIDTH_IPV4 ? BANNED_SET_V4 : BANNED_SET_V6);
+		mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, width == WIDTH_IPV4 ? BANNED_SET_V4 : BANNED_SET_V6);
 		ban_ends_done(&query.ends);
 		r = netlink_request(nft->netlink, request, hear_bans, &query, err);
 	}

@@ -1396,9 +1396,8 @@ void ban_ends_pair(struct ban_ends *ends, enum width width, struct bans *ret)
 
 		if (ends->items[i].end || (next && value_compare(next->key, first) == 0))
 			continue;
-		bans_add(ret,
-			&(struct ban){width, {first, next ? value_previous(next->key) : value_max(width), 0},
-				ends->items[i].milliseconds});
+		bans_add(ret, &(struct ban){width, {first, next ? value_previous(next->key) : value_max(width), 0},
+				      ends->items[i].milliseconds});
 	}
 }
 

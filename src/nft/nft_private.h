@@ -30,8 +30,7 @@ bool nft_is_unchanged(const struct nft *nft, uint32_t generation);
 /* Large enough for a header and three names of 255 bytes. */
 #define NFT_REQUEST_ROOM 1024
 /* A request about our table, in `buffer`. `table_attribute`: that names it; 0 = none. */
-struct nlmsghdr *nft_request(
-	struct nft *nft, char *buffer, uint16_t type, uint16_t flags, uint16_t table_attribute);
+struct nlmsghdr *nft_request(struct nft *nft, char *buffer, uint16_t type, uint16_t flags, uint16_t table_attribute);
 /* Hints at what to do where the kernel cannot be asked; returns `r`. */
 int nft_explain(int r, struct err *err);
 

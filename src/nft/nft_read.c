@@ -141,8 +141,7 @@ static int hear(void *data, const struct nlmsghdr *message)
 	return r;
 }
 
-struct nlmsghdr *nft_request(
-	struct nft *nft, char *buffer, uint16_t type, uint16_t flags, uint16_t table_attribute)
+struct nlmsghdr *nft_request(struct nft *nft, char *buffer, uint16_t type, uint16_t flags, uint16_t table_attribute)
 {
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));

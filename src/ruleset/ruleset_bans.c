@@ -41,8 +41,8 @@ static void cut_out(struct ban_plan *plan, const struct ban *ban, struct interva
 		add_interval(&plan->add, ban->width,
 			(struct interval){ban->source.first, value_previous(source.first), 0}, ban->milliseconds);
 	if (value_compare(ban->source.last, source.last) > 0)
-		add_interval(&plan->add, ban->width,
-			(struct interval){value_next(source.last), ban->source.last, 0}, ban->milliseconds);
+		add_interval(&plan->add, ban->width, (struct interval){value_next(source.last), ban->source.last, 0},
+			ban->milliseconds);
 }
 
 void bans_plan_ban(
@@ -61,8 +61,8 @@ void bans_plan_ban(
 			continue;
 		}
 		if (value_compare(ban->source.first, next) > 0)
-			add_interval(&ret->add, width,
-				(struct interval){next, value_previous(ban->source.first), 0}, milliseconds);
+			add_interval(&ret->add, width, (struct interval){next, value_previous(ban->source.first), 0},
+				milliseconds);
 		all = value_compare(ban->source.last, source.last) >= 0;
 		next = all ? next : value_next(ban->source.last);
 	}
@@ -77,12 +77,22 @@ void bans_plan_unban(const struct bans *bans, enum width width, struct interval 
 			cut_out(ret, &bans->items[i], source);
 }
 
+static bool is_ban_set(const struct set *set)
+{
+	return set && !set->opaque && set->key == KEY_NONE && set_is_state(set);
+}
+
+bool ruleset_has_bans(const struct ruleset *ruleset)
+{
+	return is_ban_set(ruleset_set(ruleset, BANNED_SET_V4)) && is_ban_set(ruleset_set(ruleset, BANNED_SET_V6));
+}
+
 void ruleset_put_bans(struct ruleset *ruleset, const struct bans *bans)
 {
 	for (size_t i = 0; i < ruleset->set_count; i++) {
 		struct set *set = &ruleset->sets[i];
 
-		if (set->opaque || set->key != KEY_NONE || !set_is_state(set))
+		if (!is_ban_set(set))
 			continue;
 		for (size_t k = 0; k < bans->count; k++)
 			if (bans->items[k].width == set->elements.width)
