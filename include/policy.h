@@ -274,7 +274,7 @@ void policy_resolve(const struct policy *policy, const struct source_list *list,
 
 /*
  * Whom no ban may lock out: never_ban, admins, the addresses of this host that the policy names (bind, admin_bind), and
- * loopback. Appends as policy_resolve() does; `origin` 0 where no line of the policy says it.
+ * loopback. Appends as policy_resolve() does.
  */
 void policy_never_banned(
 	const struct policy *policy, const struct environment *environment, struct intervals *v4, struct intervals *v6);

@@ -10,16 +10,6 @@
 #define SHORTEST_V4 16u
 #define SHORTEST_V6 32u
 
-struct interval ban_widened(const struct environment *environment, enum width width, struct value address)
-{
-	unsigned int length = environment->ipv6_source_prefix;
-
-	if (width != WIDTH_IPV6)
-		return (struct interval){address, address, 0};
-	length = length < SHORTEST_V6 ? SHORTEST_V6 : length;
-	return (struct interval){value_mask_low(width, address, length), value_fill_low(width, address, length), 0};
-}
-
 /* The first interval of a sorted list that holds some of `source`. */
 static bool find_common(const struct intervals *list, struct interval source, struct interval *ret)
 {
@@ -98,6 +88,20 @@ int ban_check(const struct policy *policy, const struct environment *e, enum wid
 		intervals_done(&v6);
 	}
 	return r;
+}
+
+struct interval ban_widened(
+	const struct policy *policy, const struct environment *environment, enum width width, struct value address)
+{
+	struct interval alone = {address, address, 0};
+	unsigned int length = environment->ipv6_source_prefix;
+
+	if (width != WIDTH_IPV6)
+		return alone;
+	length = length < SHORTEST_V6 ? SHORTEST_V6 : length;
+	struct interval all = {value_mask_low(width, address, length), value_fill_low(width, address, length), 0};
+
+	return ban_check(policy, environment, width, all, NULL) == 0 ? all : alone;
 }
 
 int ban_source(struct nft *nft, const struct policy *policy, const struct environment *environment, enum width width,

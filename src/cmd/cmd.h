@@ -118,8 +118,10 @@ const struct environment *environment_in_force(
 #define BAN_SECONDS_MOST 604800u /* a week */
 
 /* What is banned where nobody says more than an address: in IPv6 its prefix of ipv6_source_prefix bits (but no shorter
- * one than /32), since whoever has one address of it has all. Pure. */
-struct interval ban_widened(const struct environment *environment, enum width width, struct value address);
+ * one than /32), since whoever has one address of it has all; but the address alone where the policy protects some of
+ * that prefix. Pure. */
+struct interval ban_widened(
+	const struct policy *policy, const struct environment *environment, enum width width, struct value address);
 /* 0; or -EPERM with `err` where the policy protects some of `source`, at the line that does; or -EINVAL where it is too
  * large for a ban: more than a /16 of IPv4, or than a /32 of IPv6. Pure. */
 int ban_check(const struct policy *policy, const struct environment *environment, enum width width,

@@ -75,7 +75,7 @@ int command_ban(const struct options *options)
 	if (r == 0) {
 		report.environment = environment->name;
 		if (single)
-			report.source = ban_widened(environment, report.width, report.source.first);
+			report.source = ban_widened(policy, environment, report.width, report.source.first);
 		r = ban_source(nft, policy, environment, report.width, report.source, report.seconds, &report.changed,
 			&err);
 	}

@@ -122,7 +122,8 @@ static const struct command commands[] = {
 		"Puts SOURCE, an address, a prefix or a range, into the kernel's set of banned sources\n"
 		"for a time: 1h, or what --for says, 7d at most. All guarded ports refuse it from then\n"
 		"on, also on connections that it has already. An IPv6 address stands for its prefix of\n"
-		"ipv6_source_prefix bits; write /128 for the address alone. Banning again begins the\n"
+		"ipv6_source_prefix bits, unless the policy protects some of that; write /128 for the\n"
+		"address alone. Banning again begins the\n"
 		"time anew, and never makes it shorter. Whom the policy protects cannot be banned:\n"
 		"never_ban, admins, the addresses in bind, loopback. Bans end by themselves, survive\n"
 		"every apply, and go with the table. `dflyguard status` lists them.\n",

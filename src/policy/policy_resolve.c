@@ -96,12 +96,13 @@ void policy_never_banned(
 	const struct policy *policy, const struct environment *e, struct intervals *v4, struct intervals *v6)
 {
 	const struct source_list *lists[] = {&e->never_ban, &e->admins, &e->bind, &e->admin_bind};
+	uint32_t origin = e->loopback_origin ? e->loopback_origin : e->origin;
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		policy_resolve(policy, lists[i], v4, v6, NULL, NULL);
 	/* RFC 1122 3.2.1.3 (g), RFC 4291 2.5.3. */
-	intervals_add(v4, (struct interval){{0, 0x7f000000}, {0, 0x7fffffff}, 0});
-	intervals_add(v6, (struct interval){{0, 1}, {0, 1}, 0});
+	intervals_add(v4, (struct interval){{0, 0x7f000000}, {0, 0x7fffffff}, origin});
+	intervals_add(v6, (struct interval){{0, 1}, {0, 1}, origin});
 	intervals_merge(v4, NULL, NULL);
 	intervals_merge(v6, NULL, NULL);
 }
