@@ -76,8 +76,8 @@ int command_ban(const struct options *options)
 		report.environment = environment->name;
 		if (single)
 			report.source = ban_widened(policy, environment, report.width, report.source.first);
-		r = ban_source(nft, policy, environment, report.width, report.source, report.seconds, &report.changed,
-			&err);
+		r = ban_source(
+			nft, policy, environment, report.width, report.source, report.seconds, &report.changed, &err);
 	}
 	if (r < 0) {
 		status = fail(options, &err, &diagnostics);

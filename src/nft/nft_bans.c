@@ -36,7 +36,7 @@ static int read_family(struct nft *nft, enum width width, struct bans *bans, str
 	struct ban_query query = {.width = width};
 	int r = -EINTR;
 
-	for (unsigned int tries = 0; r == -EINTR && tries < TRIES; tries++) {
+	for (unsigned int tries = 0; (r == -EINTR || r == -ENOBUFS) && tries < TRIES; tries++) {
 		struct nlmsghdr *request =
 			nft_request(nft, buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFTA_SET_ELEM_LIST_TABLE);
 

@@ -21,7 +21,8 @@ void text_ban(const struct report_style *style, const struct report_ban *report)
 	}
 	interval_format(report->width, report->source, source);
 	if (!report->ban)
-		fprintf(style->stream, report->changed ? "%s is not banned any more.\n" : "%s is not banned.\n", source);
+		fprintf(style->stream, report->changed ? "%s is not banned any more.\n" : "%s is not banned.\n",
+			source);
 	else if (report->changed)
 		fprintf(style->stream, "%sBanned%s: %s, for %s.\n", paint(style, GREEN), paint(style, RESET), source,
 			format_duration(duration, sizeof(duration), report->seconds));
@@ -65,5 +66,6 @@ void print_bans(const struct report_style *style, const struct report_status *re
 			interval_format(bans->items[i].width, bans->items[i].source, text),
 			expires(&bans->items[i], duration, sizeof(duration)));
 	if (shown < bans->count)
-		fprintf(style->stream, "  ... and %s more (--verbose shows all)\n", format_count(text, bans->count - shown));
+		fprintf(style->stream, "  ... and %s more (--verbose shows all)\n",
+			format_count(text, bans->count - shown));
 }
