@@ -671,7 +671,7 @@ static void show_ban_of(
 {
 	struct ban ban = ban_of(source, 0);
 
-	report.environment = "production";
+	report.environment = report.ban ? "production" : NULL;
 	report.width = ban.width;
 	report.source = ban.source;
 	renderer->ban(style, &report);
