@@ -57,7 +57,7 @@ struct report_status {
 	size_t sources;
 	const struct refused_sources *refused;	   /* NULL: could not be read */
 	const char *refused_why;		   /* for NULL */
-	const struct bans *bans;			   /* NULL: could not be read */
+	const struct bans *bans;		   /* NULL: could not be read */
 	const char *bans_why;			   /* for NULL */
 	const struct bindguard *guard;		   /* the bind guard that is in force; NULL: could not be read */
 	const struct bindguard_refusals *attempts; /* with `guard` */

@@ -44,7 +44,7 @@ static int open_in_force(struct nft **nft, struct snapshot *snapshot, struct err
 		return r;
 	why_not = ruleset_why_not_in_force(snapshot->ruleset);
 	if (!why_not)
-		return 0;
+		return refuse_owned(snapshot->ruleset, nft_port(*nft), err);
 	err_set(err, ENOENT, ERR_NETLINK, "nobody can be banned, since the firewall is not in force: %s", why_not);
 	err_hint(err, "dflyguard apply");
 	return -ENOENT;
@@ -125,6 +125,8 @@ int command_unban(const struct options *options)
 		r = err_set(&err, EINVAL, ERR_USAGE, "unban takes a source or --all, not both");
 	else if (!options->all)
 		r = parse_operand(options, &report.width, &report.source, &single, &err);
+	if (r == 0)
+		r = refuse_owned_now(&err);
 	if (r == 0)
 		r = nft_open(&nft, &err);
 	if (r == 0 && single && report.width == WIDTH_IPV6)

@@ -106,7 +106,8 @@ static void test_plans(void **state)
 		_cleanup_free_ char *added = described(&plan.add);
 
 		if (strcmp(removed, row->remove) != 0 || strcmp(added, row->add) != 0)
-			fail_msg("row %zu, %s in '%s': remove '%s', add '%s'", i, row->source, row->bans, removed, added);
+			fail_msg("row %zu, %s in '%s': remove '%s', add '%s'", i, row->source, row->bans, removed,
+				added);
 		ban_plan_done(&plan);
 		bans_done(&bans);
 	}
@@ -272,7 +273,8 @@ static void test_check(void **state)
 		struct interval source = interval_of(row->source, &width);
 		int code = ban_check(compiled.policy, environment, width, source, &err);
 
-		if (code != row->code || err.line != row->line || (row->message && strcmp(err.message, row->message) != 0))
+		if (code != row->code || err.line != row->line ||
+			(row->message && strcmp(err.message, row->message) != 0))
 			fail_msg("%s: %d, line %u: %s", row->source, code, err.line, err.message);
 		assert_true(code == 0 || err.hint[0]);
 	}
