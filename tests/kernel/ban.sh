@@ -71,8 +71,9 @@ shown() {
 	expect_exit 1 guard --format json explain --live --from 2001:db8:20::11 --to 2001:db8:20::5 --port 6379
 	expect_text "$out" '"reason": "banned"'
 	expect_exit 0 guard explain --live --from 10.20.0.12 --to 10.20.0.5 --port 6379
-	expect_exit 0 guard audit --full
-	expect_no_text "$out" 'banned_v4'
+	expect_exit 0 guard plan --full
+	guard audit --full >"$work/audit" 2>&1
+	expect_text "$work/audit" 'pass +firewall.drift'
 }
 t "status lists them, explain --live knows them, and they are no drift" shown
 
@@ -148,7 +149,7 @@ prefixes() {
 	expect_exit 0 guard ban 10.20.0.0/30 --for 2m
 	expect_exit 0 guard ban 10.20.0.4-10.20.0.7
 	expect_exit 2 guard ban 10.20.0.0/24
-	expect_text "$errors" 'policy.conf:9: 10\.20\.0\.0/24 cannot be banned: 10\.20\.0\.10 is in admins$'
+	expect_text "$errors" 'policy.conf:[0-9]+: 10\.20\.0\.0/24 cannot be banned: 10\.20\.0\.10 is in admins$'
 	expect_exit 0 guard ban 10.20.0.11-10.20.0.255 --for 5m
 	banned_are 10.20.0.0/30 10.20.0.4/30 10.20.0.11 10.20.0.12 10.20.0.13-10.20.0.255
 	expect_exit 0 guard ban 10.20.0.12
@@ -217,7 +218,7 @@ protected() {
 	usual 'never_ban = {"10.20.0.12"} bind = {"10.20.0.5", "2001:db8:20::5"}'
 	apply
 	expect_exit 2 guard ban 10.20.0.12
-	expect_text "$errors" 'policy.conf:9: 10\.20\.0\.12 cannot be banned: 10\.20\.0\.12 is in never_ban$'
+	expect_text "$errors" 'policy.conf:[0-9]+: 10\.20\.0\.12 cannot be banned: 10\.20\.0\.12 is in never_ban$'
 	expect_exit 2 guard ban 10.20.0.10
 	expect_text "$errors" 'is in admins$'
 	expect_exit 2 guard ban 127.0.0.1

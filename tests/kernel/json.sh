@@ -164,7 +164,7 @@ validates() {
 	expect_exit 0 "$validator" ./*.json
 	expect_text "$out" '^[0-9]{2,} objects$'
 	# Every command has been there.
-	expect_equal "commands" "apply audit check checks confirm explain export log plan remove rollback status watch " \
+	expect_equal "commands" "apply audit ban check checks confirm explain export log plan remove rollback status unban watch " \
 		"$(sed -n 's/.*"command": "\([a-z]*\)".*/\1/p' ./*.json | sort -u | tr '\n' ' ')"
 }
 t "all of it is valid" validates
