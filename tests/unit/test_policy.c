@@ -233,7 +233,8 @@ static void dump_environment(struct text *text, const struct policy *policy, con
 	dump_list(text, policy, "clients", &e->clients);
 	dump_list(text, policy, "admins", &e->admins);
 	dump_list(text, policy, "memcached_clients", &e->memcached_clients);
-	dump_list(text, policy, "never_ban", &e->never_ban);
+	if (e->never_ban.given)
+		dump_list(text, policy, "never_ban", &e->never_ban);
 	dump_list(text, policy, "bind", &e->bind);
 	dump_list(text, policy, "admin_bind", &e->admin_bind);
 	if (e->client_certificates_origin)
