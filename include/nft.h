@@ -83,6 +83,19 @@ int nft_read_counters(struct nft *nft, struct ruleset **ret, struct err *err);
 #define NFT_REFUSED_LIMIT 65536u
 int nft_read_refused(struct nft *nft, const struct ruleset *observed, struct refused_sources *ret, struct err *err);
 
+/*
+ * Bans, which are state: changed by transactions of elements alone, whatever the generation. All need our table in the
+ * kernel (-ENOENT with `err`). Each reads back what it did. 0, or a negative errno value with `err`: then nothing is
+ * known to be changed. *ret_changed: how many intervals of the sets were put in (ban) or taken out (unban); 0: nothing
+ * was to do, since all of it is banned for longer, or nothing of it is banned.
+ */
+int nft_ban(struct nft *nft, enum width width, struct interval source, uint64_t milliseconds, size_t *ret_changed,
+	struct err *err);
+int nft_unban(struct nft *nft, enum width width, struct interval source, size_t *ret_changed, struct err *err);
+int nft_unban_all(struct nft *nft, size_t *ret_changed, struct err *err);
+/* Who is banned, and for how long. *ret was zero-initialised by the caller, who frees it; untouched on failure. */
+int nft_read_bans(struct nft *nft, struct bans *ret, struct err *err);
+
 /* Names the place of an origin, for errors. */
 typedef struct srcloc nft_place(void *data, uint32_t origin);
 

@@ -116,6 +116,7 @@ struct environment {
 	struct source_list clients;	      /* always given */
 	struct source_list admins;	      /* not given: nobody */
 	struct source_list memcached_clients; /* not given: nobody */
+	struct source_list never_ban;	      /* besides admins, loopback and bind; not given: nobody */
 	struct source_list bind;	      /* addresses only: each interval is one address; not given: not asked */
 	struct source_list admin_bind;	      /* not given: as bind */
 	uint32_t max_connections_per_source;  /* default 0 = no limit */
@@ -270,6 +271,13 @@ struct srcloc policy_place(const struct policy *policy, uint32_t origin);
 typedef void policy_redundant_note(void *data, enum width width, struct interval kept, struct interval absorbed);
 void policy_resolve(const struct policy *policy, const struct source_list *list, struct intervals *v4,
 	struct intervals *v6, policy_redundant_note *note, void *data);
+
+/*
+ * Whom no ban may lock out: never_ban, admins, the addresses of this host that the policy names (bind, admin_bind), and
+ * loopback. Appends as policy_resolve() does.
+ */
+void policy_never_banned(
+	const struct policy *policy, const struct environment *environment, struct intervals *v4, struct intervals *v6);
 
 /*
  * Appends what is legal but probably not meant, for `check --verbose`: sources and networks that are redundant ("x is

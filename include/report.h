@@ -57,6 +57,8 @@ struct report_status {
 	size_t sources;
 	const struct refused_sources *refused;	   /* NULL: could not be read */
 	const char *refused_why;		   /* for NULL */
+	const struct bans *bans;		   /* NULL: could not be read */
+	const char *bans_why;			   /* for NULL */
 	const struct bindguard *guard;		   /* the bind guard that is in force; NULL: could not be read */
 	const struct bindguard_refusals *attempts; /* with `guard` */
 	const char *guard_why;			   /* for NULL */
@@ -124,6 +126,17 @@ struct report_confirm {
 	size_t warning_count;
 };
 
+/* What ban and unban tell. */
+struct report_ban {
+	const char *environment; /* NULL: none is known */
+	bool ban;		 /* else unban */
+	bool all;		 /* unban: everybody; `source` is not filled */
+	enum width width;
+	struct interval source;
+	uint64_t seconds; /* ban */
+	size_t changed;	  /* 0: nothing was to do */
+};
+
 /* What watch tells of, as it happens. */
 enum event {
 	EVENT_START,	/* it has looked for the first time */
@@ -186,6 +199,7 @@ struct renderer {
 	void (*audit)(const struct report_style *style, const struct report_audit *report);
 	void (*checks)(const struct report_style *style, const struct check *const *checks, size_t count);
 	void (*confirm)(const struct report_style *style, const struct report_confirm *report);
+	void (*ban)(const struct report_style *style, const struct report_ban *report);
 	/* One line. Text is in local time. */
 	void (*event)(const struct report_style *style, const struct report_event *report);
 	/* The errors of the command, as the result on stdout (JSON); the text renderer writes to style->stream, which

@@ -45,6 +45,7 @@ enum reason {
 	REASON_PLAINTEXT,
 	REASON_CONNECTIONS,
 	REASON_RATE,
+	REASON_BANNED,
 	REASON_COUNT,
 };
 
@@ -203,8 +204,9 @@ struct set {
 	/* Not KEY_NONE: a dynamic set, which the rules fill. Its elements are state: never compared, and read by
 	 * nft_read_refused() alone. `elements.width` says the family. */
 	enum key key;
-	uint32_t size;	  /* dynamic: how many elements at most */
-	uint64_t timeout; /* dynamic: milliseconds that an element stays, 0 = for ever */
+	/* Dynamic, and sets of bans (`interval` with a `timeout`, which `dflyguard ban` fills: see set_is_state()). */
+	uint32_t size;	  /* how many elements at most */
+	uint64_t timeout; /* milliseconds that an element stays, 0 = for ever; a ban's own time goes first */
 	enum meter meter;
 	uint32_t meter_limit;
 	uint32_t meter_burst;
@@ -279,6 +281,9 @@ void rule_add_term(struct rule *rule, const struct term *term, const char *name)
 /* Adds an element to a map. Elements are added in ascending order. */
 void set_add_target(struct set *set, struct interval key, enum verdict verdict, const char *chain);
 void rule_done(struct rule *rule);
+
+/* Whether what is in the set is state and not policy, and so is never compared: the rules fill it, or bans. */
+bool set_is_state(const struct set *set);
 
 /* By name; NULL where there is none. Borrowed from the ruleset. */
 const struct counter *ruleset_counter(const struct ruleset *ruleset, const char *name);
@@ -370,6 +375,51 @@ struct refused_sources {
  * show an element again. Pure. */
 void refused_sources_sum(struct refused_sources *list);
 void refused_sources_done(struct refused_sources *list);
+
+/* --- who is banned --- */
+
+/* Interval sets of sources, each with its time, in which no two overlap. Full at BANS_LIMIT intervals; kernels before
+ * 6.2 or so count both ends, and are full at half of that. */
+#define BANNED_SET_V4 "banned_v4"
+#define BANNED_SET_V6 "banned_v6"
+#define BANS_LIMIT    65536u
+#define BAN_SECONDS   3600u /* where nobody says how long */
+
+struct ban {
+	enum width width;
+	struct interval source;
+	uint64_t milliseconds; /* until it ends; UINT64_MAX = never, which others may have put there */
+};
+
+/* Sorted by family and address. Zero-initialise; free with bans_done(). */
+struct bans {
+	struct ban *items;
+	size_t count, capacity;
+};
+
+void bans_add(struct bans *bans, const struct ban *ban);
+void bans_done(struct bans *bans);
+
+/* What makes a list of bans another one. Zero-initialise; free with ban_plan_done(). */
+struct ban_plan {
+	struct bans remove; /* exactly as they are */
+	struct bans add;
+};
+
+/*
+ * Bans `source` for that long. No ban gets shorter by another: where a longer one holds already, that stays. Nothing in
+ * the plan: all of it is banned for longer. Pure.
+ */
+void bans_plan_ban(
+	const struct bans *bans, enum width width, struct interval source, uint64_t milliseconds, struct ban_plan *ret);
+/* Unbans `source`: what lies beside it in the same ban stays banned. Nothing in the plan: none of it is banned. Pure.
+ */
+void bans_plan_unban(const struct bans *bans, enum width width, struct interval source, struct ban_plan *ret);
+void ban_plan_done(struct ban_plan *plan);
+/* Whether it has both sets, and they are like ours. */
+bool ruleset_has_bans(const struct ruleset *ruleset);
+/* As elements of the two sets of a ruleset that was read, for those who ask it (ruleset_evaluate.c). */
+void ruleset_put_bans(struct ruleset *ruleset, const struct bans *bans);
 
 /* --- */
 

@@ -48,6 +48,9 @@ struct options {
 	bool events;
 	bool journal;
 	bool own;
+	const char *operand; /* ban and unban: the source; NULL: none */
+	uint64_t ban_seconds;
+	bool all; /* unban */
 	const struct command *command;
 };
 
@@ -75,6 +78,8 @@ enum option_bit {
 	OPTION_WATCH = 2048,
 	OPTION_BOOT = 4096,
 	OPTION_COMPARE = 8192,
+	OPTION_BAN = 16384,
+	OPTION_UNBAN = 32768,
 };
 
 int command_boot(const struct options *options); /* apply --boot */
@@ -90,6 +95,8 @@ int command_rollback(const struct options *options);
 int command_undo(const char *token, bool say_ready);
 int command_export(const struct options *options);
 int command_explain(const struct options *options);
+int command_ban(const struct options *options);
+int command_unban(const struct options *options);
 int command_audit(const struct options *options);
 int command_checks(const struct options *options);
 int command_watch(const struct options *options);
@@ -101,6 +108,29 @@ struct report_style output_style(const struct options *options);
 /* The policy and the environment that the options ask for. True on success: the caller frees *ret_policy. False: the
  * error is reported. */
 bool load_policy(const struct options *options, struct policy **ret_policy, const struct environment **ret_environment);
+/* The environment that the options ask for; where they ask for none, the one in force, if the policy has it. NULL and
+ * `err` where there is none. */
+const struct environment *environment_in_force(
+	const struct options *options, const struct policy *policy, const struct ruleset *observed, struct err *err);
+
+/* ---- ban.c: bans, for the command and for watch ---- */
+
+#define BAN_SECONDS_MOST 604800u /* a week */
+
+/* What is banned where nobody says more than an address: in IPv6 its prefix of ipv6_source_prefix bits (but no shorter
+ * one than /32), since whoever has one address of it has all; but the address alone where the policy protects some of
+ * that prefix. Pure. */
+struct interval ban_widened(
+	const struct policy *policy, const struct environment *environment, enum width width, struct value address);
+/* 0; or -EPERM with `err` where the policy protects some of `source`, at the line that does; or -EINVAL where it is too
+ * large for a ban: more than a /16 of IPv4, or than a /32 of IPv6. Pure. */
+int ban_check(const struct policy *policy, const struct environment *environment, enum width width,
+	struct interval source, struct err *err);
+/* ban_check(), and then bans it: see nft_ban(), which fills *ret_changed (0: it is banned for longer already). 0, or a
+ * negative errno value with `err`. `seconds`: 1 to BAN_SECONDS_MOST. */
+int ban_source(struct nft *nft, const struct policy *policy, const struct environment *environment, enum width width,
+	struct interval source, uint64_t seconds, size_t *ret_changed, struct err *err);
+
 /* ---- expectations.c: 0, or -EINVAL with the first that is not met in `err`, at its place. ---- */
 int check_expectations(const struct policy *policy, const struct environment *environment,
 	const struct ruleset *ruleset, struct err *err);

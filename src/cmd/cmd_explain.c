@@ -206,15 +206,13 @@ static int load_expected(const struct options *options, const struct ruleset *ob
 	struct ruleset **expected, struct report_explanation *report, struct err *err, struct diagnostics *diagnostics)
 {
 	const struct environment *environment;
-	const char *name = options->environment;
 
 	if (observed && !options->policy_given && access(options->policy, F_OK) < 0 && errno == ENOENT)
 		return 0;
 	if (policy_load(options->policy, policy, diagnostics, err) < 0)
 		return -err->code;
-	if (observed && !name && observed->environment && policy_environment(*policy, observed->environment, NULL))
-		name = observed->environment;
-	environment = policy_environment(*policy, name, err);
+	environment = observed ? environment_in_force(options, *policy, observed, err)
+			       : policy_environment(*policy, options->environment, err);
 	if (!environment)
 		return -err->code;
 	*expected = ruleset_compile(*policy, environment, (uint64_t)time(NULL));
@@ -226,11 +224,17 @@ static int load_expected(const struct options *options, const struct ruleset *ob
 
 static int read_live(struct snapshot *snapshot, struct err *err)
 {
+	struct bans bans = {0};
 	struct nft *nft = NULL;
 	int code = nft_open(&nft, err);
 
 	if (code == 0)
 		code = nft_read(nft, snapshot, err);
+	if (code == 0 && ruleset_has_bans(snapshot->ruleset)) {
+		code = nft_read_bans(nft, &bans, err);
+		ruleset_put_bans(snapshot->ruleset, &bans);
+		bans_done(&bans);
+	}
 	nft_close(nft);
 	return code;
 }

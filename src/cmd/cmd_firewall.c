@@ -349,6 +349,16 @@ int command_remove(const struct options *options)
 
 /* --- status --- */
 
+const struct environment *environment_in_force(
+	const struct options *options, const struct policy *policy, const struct ruleset *observed, struct err *err)
+{
+	const char *name = options->environment;
+
+	if (!name && observed->environment && policy_environment(policy, observed->environment, NULL))
+		name = observed->environment;
+	return policy_environment(policy, name, err);
+}
+
 /* Where it could not be read that is told, and not counted. */
 static size_t count_guard_drift(
 	const struct policy *policy, const struct environment *environment, const struct bindguard *found)
@@ -382,7 +392,6 @@ static int compare(const struct options *options, struct report_status *report, 
 	struct diagnostics *diagnostics)
 {
 	const struct environment *environment;
-	const char *name = options->environment;
 	struct ruleset *expected;
 	struct changeset *changes;
 
@@ -393,10 +402,7 @@ static int compare(const struct options *options, struct report_status *report, 
 	report->unknown_why = "the policy cannot be used";
 	if (policy_load(options->policy, policy, diagnostics, err) < 0)
 		return -err->code;
-	/* Which environment is right? The one in force, unless somebody says otherwise. */
-	if (!name && report->observed->environment && policy_environment(*policy, report->observed->environment, NULL))
-		name = report->observed->environment;
-	environment = policy_environment(*policy, name, err);
+	environment = environment_in_force(options, *policy, report->observed, err);
 	if (!environment)
 		return -err->code;
 	expected = ruleset_compile(*policy, environment, 0);
@@ -437,12 +443,14 @@ int command_status(const struct options *options)
 	struct refused_sources refused = {0};
 	struct bindguard guard = {0};
 	struct bindguard_refusals attempts = {0};
+	struct bans bans = {0};
 	struct policy *policy = NULL;
 	struct nft *nft = NULL;
 	struct err err = {0};
 	struct err refused_err = {0};
 	struct err guard_err = {0};
 	struct owner owner;
+	struct err bans_err = {0};
 	int status;
 
 	if (nft_open(&nft, &err) < 0 || nft_read(nft, &snapshot, &err) < 0) {
@@ -459,6 +467,9 @@ int command_status(const struct options *options)
 	if (nft_read_refused(nft, snapshot.ruleset, &refused, &refused_err) == 0)
 		report.refused = &refused;
 	report.refused_why = refused_err.message;
+	if (!ruleset_has_bans(snapshot.ruleset) || nft_read_bans(nft, &bans, &bans_err) == 0)
+		report.bans = &bans;
+	report.bans_why = bans_err.message;
 	find_waiting(&report);
 	read_guard(&report, &guard, &attempts, &guard_err);
 	bool compared = compare(options, &report, &policy, &err, &diagnostics) == 0;
@@ -477,6 +488,7 @@ int command_status(const struct options *options)
 	refused_sources_done(&refused);
 	bindguard_refusals_done(&attempts);
 	bindguard_done(&guard);
+	bans_done(&bans);
 	ruleset_free(snapshot.ruleset);
 	nft_close(nft);
 	return status;

@@ -118,6 +118,22 @@ static const struct command commands[] = {
 		"group 6379 is read. Needs libnetfilter_log (Debian: libnetfilter-log1).\n",
 		"dflyguard log --follow\ndflyguard log --follow --reason plaintext\n"
 		"dflyguard --format json log --count 100"},
+	{"ban", OPTION_BAN, command_ban, "refuse a source for a time, whatever the policy says",
+		"Puts SOURCE, an address, a prefix or a range, into the kernel's set of banned sources\n"
+		"for a time: 1h, or what --for says, 7d at most. All guarded ports refuse it from then\n"
+		"on, also on connections that it has already. An IPv6 address stands for its prefix of\n"
+		"ipv6_source_prefix bits, unless the policy protects some of that; write /128 for the\n"
+		"address alone. Banning again begins the\n"
+		"time anew, and never makes it shorter. Whom the policy protects cannot be banned:\n"
+		"never_ban, admins, the addresses in bind, loopback. Bans end by themselves, survive\n"
+		"every apply, and go with the table. `dflyguard status` lists them.\n",
+		"dflyguard ban 203.0.113.7\ndflyguard ban 203.0.113.0/24 --for 1d\n"
+		"dflyguard --format json ban 2001:db8:bad::1 --for 10m"},
+	{"unban", OPTION_UNBAN, command_unban, "take a source out of the banned ones",
+		"Ends the ban of SOURCE before its time, or with --all those of everybody. What lies\n"
+		"beside it in a banned prefix stays banned; but an IPv6 address stands for all of the\n"
+		"ban that holds it. The exit status is 1 where it is not banned. Needs no policy.\n",
+		"dflyguard unban 203.0.113.7\ndflyguard unban --all"},
 	{"explain", OPTION_CONNECTION, command_explain, "what becomes of a connection, rule by rule",
 		"Follows the first packets of a connection through the table that the policy compiles\n"
 		"to, and tells who may and who may not, by which rule, and which line of the policy\n"
@@ -169,7 +185,9 @@ enum {
 	OPTION_WATCH_FULL,
 	OPTION_WATCH_EVENTS,
 	OPTION_WATCH_JOURNAL,
-	OPTION_WATCH_OWN
+	OPTION_WATCH_OWN,
+	OPTION_BAN_FOR,
+	OPTION_UNBAN_ALL
 };
 
 static const struct {
@@ -217,6 +235,8 @@ static const struct {
 	{"journal", OPTION_WATCH_JOURNAL, NULL, OPTION_WATCH,
 		"write to the journal, too (always where stderr is the journal)"},
 	{"own", OPTION_WATCH_OWN, NULL, OPTION_WATCH, "with --heal: let nobody else change the table while it runs"},
+	{"for", OPTION_BAN_FOR, "TIME", OPTION_BAN, "how long: 30s, 10m, 1h (default), 7d (the most)"},
+	{"all", OPTION_UNBAN_ALL, NULL, OPTION_UNBAN, "whoever is banned"},
 	{"metrics", OPTION_METRICS_FILE, "FILE", OPTION_METRICS, "write metrics for Prometheus to this file"},
 	{"quiet", 'q', NULL, 0, "no text on success; the exit status tells"},
 	{"verbose", 'v', NULL, 0, "more detail, and how long each step took"},
@@ -254,10 +274,17 @@ static void print_exit_status(void)
 	     "     explain: what becomes of the connection cannot be known");
 }
 
+/* What may follow the command's name, as the help shows it. */
+static const char *operand(const struct command *command)
+{
+	return command->options & OPTION_BAN ? " SOURCE" : command->options & OPTION_UNBAN ? " [SOURCE]" : "";
+}
+
 static void print_help(const struct command *command)
 {
 	if (command) {
-		printf("usage: dflyguard [OPTIONS] %s [OPTIONS]\n\n%s", command->name, command->help);
+		printf("usage: dflyguard [OPTIONS] %s%s [OPTIONS]\n\n%s", command->name, operand(command),
+			command->help);
 		print_options(command->options);
 		print_exit_status();
 		puts("\nExamples:");
@@ -426,6 +453,27 @@ static int take_seconds(struct options *options, const char *name, uint64_t most
 	return usage(options, hint, format, why);
 }
 
+static int take_duration(struct options *options)
+{
+	static const struct {
+		char letter;
+		unsigned int seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	size_t length = strlen(optarg);
+	_cleanup_free_ char *number = mem_stringn(optarg, length ? length - 1 : 0);
+	char why[INTERVAL_WHY];
+	uint64_t count;
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (length && optarg[length - 1] == units[i].letter &&
+			number_parse(number, 1, BAN_SECONDS_MOST / units[i].seconds, &count, why) == 0) {
+			options->ban_seconds = count * units[i].seconds;
+			return -1;
+		}
+	return usage(options, "--for 30s, --for 10m, --for 1h, or --for 7d, which is the most",
+		"--for: '%s' is not a time from 1s to 7d", optarg);
+}
+
 static int take_reason(struct options *options)
 {
 	_cleanup_text_ struct text names = {0};
@@ -544,6 +592,11 @@ static int take_option(int value, struct options *options, bool *help)
 			return usage(
 				options, "--fail-on info, warning or critical", "there is no severity '%s'", optarg);
 		return -1;
+	case OPTION_BAN_FOR:
+		return take_duration(options);
+	case OPTION_UNBAN_ALL:
+		options->all = true;
+		return -1;
 	case OPTION_METRICS_FILE:
 		options->metrics = optarg;
 		return -1;
@@ -638,6 +691,8 @@ static int parse(int argc, char **argv, struct options *options)
 	if (!options->command)
 		return usage(options, "dflyguard --help lists the commands, dflyguard plan is a good first one", "%s",
 			"no command was given");
+	if (*operand(options->command) && optind + 1 < argc)
+		options->operand = argv[++optind];
 	if (optind + 1 < argc)
 		return usage(options, "each call runs one command", "unexpected argument '%s'", argv[optind + 1]);
 	for (size_t i = 0; i < ARRAY_SIZE(option_table); i++)
@@ -682,7 +737,8 @@ int main(int argc, char **argv)
 		.renderer = &report_text,
 		.fail_on = SEVERITY_WARNING,
 		.period = 1,
-		.full_every = 300};
+		.full_every = 300,
+		.ban_seconds = BAN_SECONDS};
 	const char *environment = getenv("DFLYGUARD_ENVIRONMENT");
 	int status;
 

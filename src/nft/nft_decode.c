@@ -1035,13 +1035,16 @@ static bool decode_shape(
 	if ((flags & NFT_SET_MAP) &&
 		(!netlink_u32(table[NFTA_SET_DATA_TYPE], &data_type) || data_type != (uint32_t)NFT_DATA_VERDICT))
 		return false;
-	if (!dynamic)
-		return !(flags & NFT_SET_TIMEOUT) && !table[NFTA_SET_TIMEOUT] && !table[NFTA_SET_EXPR] &&
-		       decode_description(table[NFTA_SET_DESC], &set->size) && set->size == 0;
-	return !(flags & (NFT_SET_INTERVAL | NFT_SET_MAP)) && decode_description(table[NFTA_SET_DESC], &set->size) &&
-	       decode_meter(set, table[NFTA_SET_EXPR]) &&
-	       (!table[NFTA_SET_TIMEOUT] || netlink_u64(table[NFTA_SET_TIMEOUT], &set->timeout)) &&
-	       !(flags & NFT_SET_TIMEOUT) == !set->timeout;
+	if (!decode_description(table[NFTA_SET_DESC], &set->size) ||
+		(table[NFTA_SET_TIMEOUT] && !netlink_u64(table[NFTA_SET_TIMEOUT], &set->timeout)) ||
+		!(flags & NFT_SET_TIMEOUT) != !set->timeout)
+		return false;
+	if (dynamic)
+		return !(flags & (NFT_SET_INTERVAL | NFT_SET_MAP)) && decode_meter(set, table[NFTA_SET_EXPR]);
+	/* Bans are intervals of addresses with a time; what else a command fills has neither. */
+	if (set->timeout && (!set->interval || set->map || set->elements.width == WIDTH_PORT))
+		return false;
+	return !table[NFTA_SET_EXPR] && (set->timeout || !set->size);
 }
 
 int decode_set(struct ruleset *ruleset, const struct nlmsghdr *message)
@@ -1332,4 +1335,74 @@ int decode_refusals(struct refused_sources *list, const struct set *set, size_t 
 		list->refusals[list->refusal_count++] = refusal;
 	}
 	return 0;
+}
+
+/* --- who is banned --- */
+
+int decode_bans(struct ban_ends *ends, enum width width, const struct nlmsghdr *message)
+{
+	const struct nlattr *table[NFTA_SET_ELEM_LIST_MAX + 1];
+	const struct nlattr *item;
+
+	if (!message_attributes(message, table, ARRAY_SIZE(table)))
+		return -EBADMSG;
+	if (!is_ours(message, table[NFTA_SET_ELEM_LIST_TABLE]) || !table[NFTA_SET_ELEM_LIST_ELEMENTS])
+		return 0;
+	if (!is_whole_nest(table[NFTA_SET_ELEM_LIST_ELEMENTS]))
+		return -EBADMSG;
+	mnl_attr_for_each_nested(item, table[NFTA_SET_ELEM_LIST_ELEMENTS])
+	{
+		const struct nlattr *element[NFTA_SET_ELEM_MAX + 1];
+		struct ban_end end = {.milliseconds = UINT64_MAX};
+		const uint8_t *key;
+		uint32_t flags = 0;
+
+		netlink_nest(item, element, ARRAY_SIZE(element));
+		netlink_u32(element[NFTA_SET_ELEM_FLAGS], &flags);
+		if (flags & NFT_SET_ELEM_CATCHALL)
+			continue;
+		if (!data_value(element[NFTA_SET_ELEM_KEY], width_bits(width) / 8, &key))
+			return -EBADMSG;
+		/* Both ends of all that fit, and as many that others put there. */
+		if (ends->count >= 4 * BANS_LIMIT)
+			return 0;
+		end.key = value_from_bytes(width, key);
+		end.end = flags & NFT_SET_ELEM_INTERVAL_END;
+		netlink_u64(element[NFTA_SET_ELEM_EXPIRATION], &end.milliseconds);
+		ARRAY_GROW(ends->items, ends->count, ends->capacity);
+		ends->items[ends->count++] = end;
+	}
+	return 0;
+}
+
+/* The end at a value comes before the beginning at the same value. */
+static int compare_ends(const void *left, const void *right)
+{
+	const struct ban_end *a = left;
+	const struct ban_end *b = right;
+	int order = value_compare(a->key, b->key);
+
+	return order ? order : (int)b->end - (int)a->end;
+}
+
+/* An end without a beginning is that of a ban whose time is over, which the kernel shows no more. */
+void ban_ends_pair(struct ban_ends *ends, enum width width, struct bans *ret)
+{
+	if (ends->count)
+		qsort(ends->items, ends->count, sizeof(*ends->items), compare_ends);
+	for (size_t i = 0; i < ends->count; i++) {
+		const struct ban_end *next = i + 1 < ends->count ? &ends->items[i + 1] : NULL;
+		struct value first = ends->items[i].key;
+
+		if (ends->items[i].end || (next && value_compare(next->key, first) == 0))
+			continue;
+		bans_add(ret, &(struct ban){width, {first, next ? value_previous(next->key) : value_max(width), 0},
+				      ends->items[i].milliseconds});
+	}
+}
+
+void ban_ends_done(struct ban_ends *ends)
+{
+	free(ends->items);
+	*ends = (struct ban_ends){0};
 }

@@ -868,10 +868,8 @@ static void put_target(struct nlmsghdr *message, const struct target *target)
 	mnl_attr_nest_end(message, data);
 }
 
-static void put_element(
-	struct nlmsghdr *message, enum width width, struct value key, bool end, const struct target *target)
+static void put_key(struct nlmsghdr *message, enum width width, struct value key, bool end)
 {
-	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
 	struct nlattr *nest;
 	uint8_t bytes[16];
 
@@ -881,6 +879,14 @@ static void put_element(
 	nest = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
 	mnl_attr_put(message, NFTA_DATA_VALUE, width_bits(width) / 8, bytes);
 	mnl_attr_nest_end(message, nest);
+}
+
+static void put_element(
+	struct nlmsghdr *message, enum width width, struct value key, bool end, const struct target *target)
+{
+	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+
+	put_key(message, width, key, end);
 	if (target)
 		put_target(message, target);
 	mnl_attr_nest_end(message, element);
@@ -931,4 +937,45 @@ void batch_add_elements(struct batch *batch, const struct set *set, const struct
 void batch_delete_elements(struct batch *batch, const struct set *set, const struct intervals *which)
 {
 	batch_elements(batch, set, which, NFT_MSG_DELSETELEM, 0);
+}
+
+/* --- bans --- */
+
+/* The time stands with the beginning; the end goes when that does. */
+static void put_ban(struct nlmsghdr *message, const struct ban *ban, bool add)
+{
+	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+
+	put_key(message, ban->width, ban->source.first, false);
+	if (add)
+		mnl_attr_put_u64(message, NFTA_SET_ELEM_TIMEOUT,
+			htobe64(ban->milliseconds == UINT64_MAX ? 0 : ban->milliseconds));
+	mnl_attr_nest_end(message, element);
+	if (value_compare(ban->source.last, value_max(ban->width)) < 0)
+		put_element(message, ban->width, value_next(ban->source.last), true, NULL);
+}
+
+static void batch_bans(struct batch *batch, const struct bans *bans, bool add)
+{
+	for (size_t i = 0; i < bans->count;) {
+		enum width width = bans->items[i].width;
+		const char *set = width == WIDTH_IPV4 ? BANNED_SET_V4 : BANNED_SET_V6;
+		struct nlmsghdr *message = message_begin(batch, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
+			add ? NLM_F_CREATE | NLM_F_EXCL : 0, "elements of set", set, 0);
+		struct nlattr *list;
+
+		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set);
+		list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+		for (; i < bans->count && bans->items[i].width == width && message->nlmsg_len < ELEMENTS_LIMIT; i++)
+			put_ban(message, &bans->items[i], add);
+		mnl_attr_nest_end(message, list);
+		message_finish(batch, message);
+	}
+}
+
+void batch_change_bans(struct batch *batch, const struct ban_plan *plan)
+{
+	batch_bans(batch, &plan->remove, false);
+	batch_bans(batch, &plan->add, true);
 }

@@ -27,6 +27,13 @@ struct nft {
  * far as we have heard. Never true unless we listen. */
 bool nft_is_unchanged(const struct nft *nft, uint32_t generation);
 
+/* Large enough for a header and three names of 255 bytes. */
+#define NFT_REQUEST_ROOM 1024
+/* A request about our table, in `buffer`. `table_attribute`: that names it; 0 = none. */
+struct nlmsghdr *nft_request(struct nft *nft, char *buffer, uint16_t type, uint16_t flags, uint16_t table_attribute);
+/* Hints at what to do where the kernel cannot be asked; returns `r`. */
+int nft_explain(int r, struct err *err);
+
 /* ---- nft_events.c: what the kernel tells of everybody's transactions ---- */
 
 /*
@@ -131,6 +138,7 @@ void batch_flush_set(struct batch *batch, const struct set *set);
 /* `which` are elements of `set` (a map's targets are found by their first key), or all of them. */
 void batch_add_elements(struct batch *batch, const struct set *set, const struct intervals *which);
 void batch_delete_elements(struct batch *batch, const struct set *set, const struct intervals *which);
+void batch_change_bans(struct batch *batch, const struct ban_plan *plan);
 
 /* ---- nft_decode.c: messages into the model ---- */
 
@@ -165,6 +173,22 @@ void elements_done(struct elements *elements);
 
 /* Appends to `list` what a message tells of a set of refused sources; `limit` refusals at most. 0, or -EBADMSG. */
 int decode_refusals(struct refused_sources *list, const struct set *set, size_t limit, const struct nlmsghdr *message);
+
+/* The elements of a set of bans, one for each end of an interval: collected first, understood at the end.
+ * Zero-initialise; free with ban_ends_done(). */
+struct ban_ends {
+	struct ban_end {
+		struct value key;
+		bool end; /* exclusive */
+		uint64_t milliseconds;
+	} * items;
+	size_t count, capacity;
+};
+
+int decode_bans(struct ban_ends *ends, enum width width, const struct nlmsghdr *message);
+/* Appends the bans. */
+void ban_ends_pair(struct ban_ends *ends, enum width width, struct bans *ret);
+void ban_ends_done(struct ban_ends *ends);
 
 /* The comment in an object's userdata (type, length, text), or NULL. The caller frees it. */
 char *decode_comment(const struct nlattr *userdata, uint8_t type);

@@ -64,8 +64,6 @@ void nft_set_progress(struct nft *nft, nft_progress *progress, void *data)
 
 /* --- one query --- */
 
-/* Large enough for a header and three names of 255 bytes. */
-#define REQUEST_ROOM 1024
 /* How often one torn dump is asked for again, while we listen. */
 #define DUMP_TRIES 100
 
@@ -143,8 +141,7 @@ static int hear(void *data, const struct nlmsghdr *message)
 	return r;
 }
 
-static struct nlmsghdr *request_begin(
-	struct nft *nft, char *buffer, uint16_t type, uint16_t flags, uint16_t table_attribute)
+struct nlmsghdr *nft_request(struct nft *nft, char *buffer, uint16_t type, uint16_t flags, uint16_t table_attribute)
 {
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
@@ -175,13 +172,13 @@ static int look_up(const struct query *query, struct err *err)
 static int query_objects(struct query *query, uint16_t type, uint16_t flags, uint16_t table_attribute,
 	int (*decode)(struct ruleset *, const struct nlmsghdr *), struct err *err)
 {
-	char buffer[REQUEST_ROOM];
+	char buffer[NFT_REQUEST_ROOM];
 	unsigned int tries = 0;
 	int r;
 
 	query->decode = decode;
 	do {
-		struct nlmsghdr *request = request_begin(query->nft, buffer, type, flags, table_attribute);
+		struct nlmsghdr *request = nft_request(query->nft, buffer, type, flags, table_attribute);
 
 		query->kept_used = 0;
 		r = netlink_request(query->nft->netlink, request, hear, query, err);
@@ -214,15 +211,15 @@ static bool copy_elements(const struct query *query, struct set *set)
 
 static int query_elements(struct query *query, struct set *set, struct err *err)
 {
-	char buffer[REQUEST_ROOM];
+	char buffer[NFT_REQUEST_ROOM];
 	struct nlmsghdr *request =
-		request_begin(query->nft, buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFTA_SET_ELEM_LIST_TABLE);
+		nft_request(query->nft, buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFTA_SET_ELEM_LIST_TABLE);
 	struct elements elements = {.set = set, .keys.width = set->elements.width};
 	int r;
 
-	/* What is in a set that must go anyway is of no interest, and may not have our keys; what rules put into one is
-	 * state, not policy. */
-	if (set->opaque || set->key != KEY_NONE || copy_elements(query, set))
+	/* What is in a set that must go anyway is of no interest, and may not have our keys; what is state is
+	 * not policy. */
+	if (set->opaque || set_is_state(set) || copy_elements(query, set))
 		return 0;
 	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set->name);
 	query->elements = &elements;
@@ -234,7 +231,7 @@ static int query_elements(struct query *query, struct set *set, struct err *err)
 	return r;
 }
 
-static int explain(int r, struct err *err)
+int nft_explain(int r, struct err *err)
 {
 	if (r == -EPERM)
 		err_hint(err, "run as root, or with CAP_NET_ADMIN: the kernel needs it even to read a ruleset");
@@ -266,8 +263,8 @@ static int hear_generation(void *data, const struct nlmsghdr *message)
 
 int nft_generation(struct nft *nft, uint32_t *ret, struct err *err)
 {
-	char buffer[REQUEST_ROOM];
-	struct nlmsghdr *request = request_begin(nft, buffer, NFT_MSG_GETGEN, NLM_F_ACK, 0);
+	char buffer[NFT_REQUEST_ROOM];
+	struct nlmsghdr *request = nft_request(nft, buffer, NFT_MSG_GETGEN, NLM_F_ACK, 0);
 	uint32_t generation = 0;
 	int r = netlink_request(nft->netlink, request, hear_generation, &generation, err);
 
@@ -277,7 +274,7 @@ int nft_generation(struct nft *nft, uint32_t *ret, struct err *err)
 		if (err && !err->code)
 			err_set(err, -r, ERR_NETLINK, "the kernel gave no generation of its ruleset: %s", strerror(-r));
 		err_prefix(err, "reading nf_tables");
-		return explain(r, err);
+		return nft_explain(r, err);
 	}
 	*ret = generation;
 	return 0;
@@ -436,7 +433,7 @@ static int read_patiently(const struct query *what, struct snapshot *ret, struct
 					strerror(-r));
 			if (r < 0 && err)
 				*err = reason;
-			return explain(r, err);
+			return nft_explain(r, err);
 		}
 		if (netlink_now(nft->netlink) > deadline)
 			break;
@@ -479,8 +476,8 @@ static int hear_counter(void *data, const struct nlmsghdr *message)
 
 int nft_read_counters(struct nft *nft, struct ruleset **ret, struct err *err)
 {
-	char buffer[REQUEST_ROOM];
-	struct nlmsghdr *request = request_begin(nft, buffer, NFT_MSG_GETOBJ, NLM_F_DUMP, NFTA_OBJ_TABLE);
+	char buffer[NFT_REQUEST_ROOM];
+	struct nlmsghdr *request = nft_request(nft, buffer, NFT_MSG_GETOBJ, NLM_F_DUMP, NFTA_OBJ_TABLE);
 	struct ruleset *ruleset = ruleset_new();
 	int r = netlink_request(nft->netlink, request, hear_counter, ruleset, err);
 
@@ -489,7 +486,7 @@ int nft_read_counters(struct nft *nft, struct ruleset **ret, struct err *err)
 		r = 0;
 	if (r < 0) {
 		ruleset_free(ruleset);
-		return explain(r, err);
+		return nft_explain(r, err);
 	}
 	*ret = ruleset;
 	return 0;
@@ -514,8 +511,8 @@ static int hear_refusals(void *data, const struct nlmsghdr *message)
 
 static int query_refusals(struct nft *nft, const struct set *set, struct refused_sources *list, struct err *err)
 {
-	char buffer[REQUEST_ROOM];
-	struct nlmsghdr *request = request_begin(nft, buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFTA_SET_ELEM_LIST_TABLE);
+	char buffer[NFT_REQUEST_ROOM];
+	struct nlmsghdr *request = nft_request(nft, buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFTA_SET_ELEM_LIST_TABLE);
 	struct refused_query query = {set, list};
 	int r;
 
@@ -558,7 +555,7 @@ int nft_read_refused(struct nft *nft, const struct ruleset *observed, struct ref
 				err_set(err, -r, ERR_NETLINK, "the kernel's answer was not understood: %s",
 					strerror(-r));
 			refused_sources_done(&list);
-			return explain(r, err);
+			return nft_explain(r, err);
 		}
 	}
 	refused_sources_sum(&list);

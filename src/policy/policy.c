@@ -295,6 +295,7 @@ void policy_free(struct policy *policy)
 		source_list_done(&environment->clients);
 		source_list_done(&environment->admins);
 		source_list_done(&environment->memcached_clients);
+		source_list_done(&environment->never_ban);
 		source_list_done(&environment->bind);
 		source_list_done(&environment->admin_bind);
 		source_list_done(&environment->server_names);

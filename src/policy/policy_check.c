@@ -175,6 +175,7 @@ static void link_references(struct reader *reader, const uint32_t *order)
 		link_list(reader, order, &environment->clients);
 		link_list(reader, order, &environment->admins);
 		link_list(reader, order, &environment->memcached_clients);
+		link_list(reader, order, &environment->never_ban);
 	}
 	for (size_t i = 0; i < policy->expectation_count; i++)
 		link_list(reader, order, &policy->expectations[i].from);

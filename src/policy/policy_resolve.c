@@ -92,6 +92,21 @@ void policy_resolve(const struct policy *policy, const struct source_list *list,
 	merge(v6, note, data);
 }
 
+void policy_never_banned(
+	const struct policy *policy, const struct environment *e, struct intervals *v4, struct intervals *v6)
+{
+	const struct source_list *lists[] = {&e->never_ban, &e->admins, &e->bind, &e->admin_bind};
+	uint32_t origin = e->loopback_origin ? e->loopback_origin : e->origin;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		policy_resolve(policy, lists[i], v4, v6, NULL, NULL);
+	/* RFC 1122 3.2.1.3 (g), RFC 4291 2.5.3. */
+	intervals_add(v4, (struct interval){{0, 0x7f000000}, {0, 0x7fffffff}, origin});
+	intervals_add(v6, (struct interval){{0, 1}, {0, 1}, origin});
+	intervals_merge(v4, NULL, NULL);
+	intervals_merge(v6, NULL, NULL);
+}
+
 /* --- notes --- */
 
 static void note_redundant(void *data, enum width width, struct interval kept, struct interval absorbed)
@@ -167,7 +182,7 @@ static void note_environment(struct reader *reader, const struct environment *en
 	uint32_t *last_list, uint32_t *list_number)
 {
 	const struct source_list *lists[] = {&environment->clients, &environment->admins,
-		&environment->memcached_clients, &environment->bind, &environment->admin_bind};
+		&environment->memcached_clients, &environment->never_ban, &environment->bind, &environment->admin_bind};
 	const struct service *service = &reader->policy->service;
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {

@@ -47,7 +47,7 @@ static void *environment_new(struct reader *reader, const char *name, uint32_t l
 	reader->doubts = &reader->environment_doubts[policy->environment_count];
 	struct environment *environment = &policy->environments[policy->environment_count++];
 	struct source_list *lists[] = {&environment->clients, &environment->admins, &environment->memcached_clients,
-		&environment->bind, &environment->admin_bind, &environment->server_names};
+		&environment->never_ban, &environment->bind, &environment->admin_bind, &environment->server_names};
 
 	*environment = environment_standard();
 	environment->name = mem_string(name);

@@ -124,6 +124,7 @@ static const struct option_schema environment_options[] = {
 	LIST(environment, "clients", OPTION_SOURCES, clients),
 	LIST(environment, "admins", OPTION_SOURCES, admins),
 	LIST(environment, "memcached_clients", OPTION_SOURCES, memcached_clients),
+	LIST(environment, "never_ban", OPTION_SOURCES, never_ban),
 	LIST(environment, "bind", OPTION_ADDRESSES, bind, .if_empty = nothing_reached),
 	LIST(environment, "admin_bind", OPTION_ADDRESSES, admin_bind, .if_empty = nothing_reached),
 	CHOICE(environment, "loopback", loopback),

@@ -229,6 +229,29 @@ static void write_owner(struct json *json, const struct report_status *report)
 	json_object_end(json);
 }
 
+static void write_bans(struct json *json, const struct bans *bans)
+{
+	char source[INTERVAL_TEXT];
+
+	if (!bans) {
+		json_null(json, "bans");
+		return;
+	}
+	json_array_begin(json, "bans");
+	for (size_t i = 0; i < bans->count; i++) {
+		const struct ban *item = &bans->items[i];
+
+		json_object_begin(json, NULL);
+		json_string(json, "source", interval_format(item->width, item->source, source));
+		if (item->milliseconds == UINT64_MAX)
+			json_null(json, "expires_in");
+		else
+			json_number(json, "expires_in", item->milliseconds / 1000 + (item->milliseconds % 1000 > 0));
+		json_object_end(json);
+	}
+	json_array_end(json);
+}
+
 static void status(const struct report_style *style, const struct report_status *report)
 {
 	const struct ruleset *observed = report->observed;
@@ -255,6 +278,7 @@ static void status(const struct report_style *style, const struct report_status 
 	}
 	json_object_end(&json);
 	write_all_refused(&json, report->refused);
+	write_bans(&json, report->bans);
 	write_guard(&json, report);
 	tail(&json);
 }
@@ -490,6 +514,19 @@ static void confirm(const struct report_style *style, const struct report_confir
 	tail(&json);
 }
 
+static void ban(const struct report_style *style, const struct report_ban *report)
+{
+	struct json json = {.stream = style->stream, .indented = true};
+	char source[INTERVAL_TEXT];
+
+	head(&json, style, report->environment);
+	json_string(&json, "source", report->all ? NULL : interval_format(report->width, report->source, source));
+	json_bool(&json, "changed", report->changed > 0);
+	if (report->ban)
+		json_number(&json, "seconds", report->seconds);
+	tail(&json);
+}
+
 static void error(const struct report_style *style, const struct err *err, const struct diagnostics *diagnostics,
 	const char *environment)
 {
@@ -658,6 +695,7 @@ const struct renderer report_json = {.name = "json",
 	.refusal = refusal,
 	.explanation = explanation,
 	.confirm = confirm,
+	.ban = ban,
 	.audit = audit,
 	.checks = checks,
 	.event = event,

@@ -59,6 +59,14 @@ void text_event(const struct report_style *style, const struct report_event *rep
 /* ---- report_bind.c: the table of listening sockets; nothing where the host is not known ---- */
 void text_listeners(const struct report_style *style, const struct audit_facts *facts);
 
+/* ---- report_ban.c ---- */
+void text_ban(const struct report_style *style, const struct report_ban *report);
+/* The part of `status` that lists who is banned; nothing where nobody is. */
+void print_bans(const struct report_style *style, const struct report_status *report);
+
+/* "3 min", into a buffer of that size, which is returned. */
+const char *format_duration(char *buffer, size_t size, uint64_t seconds);
+
 /* ---- report_audit.c ---- */
 void text_audit(const struct report_style *style, const struct report_audit *report);
 void text_checks(const struct report_style *style, const struct check *const *checks, size_t count);

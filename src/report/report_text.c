@@ -641,6 +641,7 @@ static void status(const struct report_style *style, const struct report_status 
 		fputc('\n', stream);
 	}
 	print_refused(style, report);
+	print_bans(style, report);
 	print_guard_attempts(style, report);
 }
 
@@ -862,6 +863,7 @@ const struct renderer report_text = {.name = "text",
 	.check = check,
 	.refusal = refusal,
 	.confirm = confirm,
+	.ban = text_ban,
 	.explanation = text_explanation,
 	.error = error,
 	.audit = text_audit,

@@ -46,6 +46,7 @@ static const struct {
 	[REASON_PLAINTEXT] = {"plaintext", "what the client sent first is not a TLS ClientHello"},
 	[REASON_CONNECTIONS] = {"connections", "the source has max_connections_per_source open"},
 	[REASON_RATE] = {"rate", "the source is over new_connections_per_second"},
+	[REASON_BANNED] = {"banned", "the source is banned for a time"},
 };
 
 _Static_assert(ARRAY_SIZE(reasons) == REASON_COUNT, "each reason has a row");
@@ -186,6 +187,11 @@ void set_add_target(struct set *set, struct interval key, enum verdict verdict, 
 	ARRAY_GROW(set->targets, set->elements.count, set->target_capacity);
 	set->targets[set->elements.count] = (struct target){.verdict = verdict, .chain = mem_string(chain)};
 	intervals_add(&set->elements, key);
+}
+
+bool set_is_state(const struct set *set)
+{
+	return set->key != KEY_NONE || set->timeout;
 }
 
 const struct counter *ruleset_counter(const struct ruleset *ruleset, const char *name)

@@ -292,6 +292,7 @@ static void add_looks(struct compiler *c)
 	}
 
 	chain = add_chain(c, "judge", e->origin, "every packet to a guarded port");
+	add_bans(c, chain);
 	add_untracked(c, chain, e->origin);
 	add_lookup(add_rule(chain, e->origin, NULL), TERM_MAP, SELECT_TCP_DPORT, "services");
 }
@@ -387,6 +388,7 @@ struct ruleset *ruleset_compile(const struct policy *policy, const struct enviro
 	if (c.admin_bind)
 		add_list(&c, &(struct list){"admin_bind", "where the admin port may be reached", &e->admin_bind, true,
 				     REASON_ADDRESS, e->admin_bind.origin});
+	add_never_banned(&c);
 	add_refusals(&c);
 	add_guarded_ports(&c);
 	return c.ruleset;

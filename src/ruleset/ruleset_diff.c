@@ -188,8 +188,7 @@ static void diff_sets(struct changeset *changeset)
 		bool differs;
 
 		if (found && same_shape(wanted, found)) {
-			/* What the rules put into a set is state. */
-			if (wanted->key != KEY_NONE)
+			if (set_is_state(wanted))
 				continue;
 			differs = wanted->map ? diff_targets(changeset, wanted, found)
 					      : diff_elements(changeset, wanted, found);

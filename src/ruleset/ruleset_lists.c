@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Lists of addresses: as sets, in parts where they are long, and as the chains that ask them. */
+/* Lists of addresses: as sets, in parts where they are long, and as the chains that ask them; and bans. */
 
 #include <string.h>
 
@@ -195,4 +195,40 @@ void add_list(struct compiler *c, const struct list *list)
 	add_family_rule(c, chain, list, WIDTH_IPV4);
 	add_family_rule(c, chain, list, WIDTH_IPV6);
 	add_others(c, chain, list);
+}
+
+/* --- bans --- */
+
+void add_bans(struct compiler *c, struct chain *chain)
+{
+	static const struct {
+		enum width width;
+		const char *set;
+	} families[] = {{WIDTH_IPV4, BANNED_SET_V4}, {WIDTH_IPV6, BANNED_SET_V6}};
+	uint32_t origin = c->environment->origin;
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		struct set *set = ruleset_add_set(c->ruleset, families[i].set, families[i].width);
+		struct rule *rule = add_rule(chain, origin, NULL);
+
+		set->interval = true;
+		set->size = BANS_LIMIT;
+		set->timeout = BAN_SECONDS * UINT64_C(1000);
+		set->origin = origin;
+		set->comment = mem_string("who is banned: see dflyguard ban");
+		add_lookup(rule, TERM_LOOKUP, address_selector(false, families[i].width), families[i].set);
+		add_verdict(rule, VERDICT_JUMP, "never_ban");
+	}
+}
+
+void add_never_banned(struct compiler *c)
+{
+	const struct environment *e = c->environment;
+	struct source_list all = {.given = true, .v4.width = WIDTH_IPV4, .v6.width = WIDTH_IPV6};
+
+	policy_never_banned(c->policy, e, &all.v4, &all.v6);
+	add_list(c, &(struct list){"never_ban", "who is never refused for a ban", &all, false, REASON_BANNED,
+			    e->never_ban.origin ? e->never_ban.origin : e->origin});
+	intervals_done(&all.v4);
+	intervals_done(&all.v6);
 }

@@ -419,6 +419,13 @@ static void print_time(uint64_t milliseconds, struct text *text)
 	text_printf(text, " timeout %" PRIu64 "%s;", milliseconds / units[unit].milliseconds, units[unit].unit);
 }
 
+static void print_bounds(const struct set *set, const char *flags, struct text *text)
+{
+	text_printf(text, " size %u; flags %s%s;", set->size, flags, set->timeout ? ",timeout" : "");
+	if (set->timeout)
+		print_time(set->timeout, text);
+}
+
 static void print_dynamic(const struct set *set, struct text *text)
 {
 	bool ipv4 = set->elements.width == WIDTH_IPV4;
@@ -437,9 +444,7 @@ static void print_dynamic(const struct set *set, struct text *text)
 		text_printf(text, "typeof %s . tcp sport . tcp sequence;", ipv4 ? "ip saddr" : "ip6 saddr");
 		break;
 	}
-	text_printf(text, " size %u; flags dynamic%s;", set->size, set->timeout ? ",timeout" : "");
-	if (set->timeout)
-		print_time(set->timeout, text);
+	print_bounds(set, "dynamic", text);
 	switch (set->meter) {
 	case METER_NONE:
 		return;
@@ -469,8 +474,11 @@ void set_print_head(const struct set *set, struct text *text)
 		print_dynamic(set, text);
 		return;
 	}
-	text_printf(text, "type %s%s;%s", types[set->elements.width], set->map ? " : verdict" : "",
-		set->interval ? " flags interval;" : "");
+	text_printf(text, "type %s%s;", types[set->elements.width], set->map ? " : verdict" : "");
+	if (set_is_state(set))
+		print_bounds(set, "interval", text);
+	else if (set->interval)
+		text_append(text, " flags interval;");
 }
 
 void element_print(const struct set *set, size_t index, struct text *text)

@@ -88,6 +88,10 @@ struct list {
 };
 
 void add_list(struct compiler *c, const struct list *list);
+/* The first rules of a chain that must not be passed by who is banned. */
+void add_bans(struct compiler *c, struct chain *chain);
+/* Where they lead to: the list of those whom no ban locks out, whoever put them into the set. */
+void add_never_banned(struct compiler *c);
 
 /* ---- ruleset_gate.c ---- */
 

@@ -70,7 +70,7 @@ static void set_text(const struct set *set, struct text *text)
 	if (!set)
 		return;
 	set_print_head(set, text);
-	if (!set->opaque && set->key == KEY_NONE)
+	if (!set->opaque && !set_is_state(set))
 		text_printf(text, " %s %s", format_count(number, set->elements.count),
 			set->elements.count == 1 ? "element" : "elements");
 }

@@ -289,9 +289,11 @@ json() {
 		"$dflyguard" --policy "$plenty" --format json apply
 		# Packets of these sources were refused, for the reasons of these numbers.
 		nft 'add element inet dflyguard refused_v4 { 10.20.0.10 . 2, 10.20.0.10 . 6, 10.66.0.10 . 1 }'
+		"$dflyguard" --policy "$plenty" --format json ban 203.0.113.7
 		"$dflyguard" --policy "$plenty" --format json status
 		# A bind guard takes a cgroup of one's own, which this test has not.
 		cat "$root/tests/golden/report/status-guard.json"
+		"$dflyguard" --format json unban 203.0.113.7
 		listened "$plenty"
 		"$dflyguard" --format json checks
 		"$dflyguard" --format json confirm

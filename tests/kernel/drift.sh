@@ -376,7 +376,7 @@ t "comments are no drift, on whatever they are" harmless \
 	'nft list table $our | sed "/in force since/!s/comment \".*\"/comment \"x\"/; s/return$/& comment \"y\"/; s/^\t\telements = { 10[0-9.\/]*/& comment \"z\"/" >"$work/list"
 	 nft delete table $our; nft -f "$work/list"'
 t "what nft notes of a set for itself is no drift" harmless \
-	'nft list table $our | sed "s/flags interval/&; auto-merge/; s/type ipv4_addr$/typeof ip saddr/" >"$work/list"
+	'nft list table $our | sed "s/flags interval\$/&; auto-merge/; s/type ipv4_addr$/typeof ip saddr/" >"$work/list"
 	 nft delete table $our; nft -f "$work/list"'
 nft delete table $our
 

@@ -74,7 +74,14 @@ changes() {
 	nft delete table inet mine
 	# Packets of these sources were refused, for the reasons of these numbers; nobody knows the last one.
 	nft 'add element inet dflyguard refused_v4 { 10.20.0.10 . 2, 10.20.0.10 . 6, 10.66.0.10 . 1, 10.66.0.10 . 99 }'
+	writes 0 ban 10.66.0.10
+	writes 0 ban 2001:db8:66::1 --for 10s
+	writes 0 ban 10.66.0.10 --for 1m
+	writes 2 ban ::/0
 	writes 0 status
+	writes 0 unban 10.66.0.10
+	writes 1 unban 10.66.0.10
+	writes 0 unban --all
 	writes 0 apply --boot
 	writes 0 checks
 }
@@ -157,7 +164,7 @@ validates() {
 	expect_exit 0 "$validator" ./*.json
 	expect_text "$out" '^[0-9]{2,} objects$'
 	# Every command has been there.
-	expect_equal "commands" "apply audit check checks confirm explain export log plan remove rollback status watch " \
+	expect_equal "commands" "apply audit ban check checks confirm explain export log plan remove rollback status unban watch " \
 		"$(sed -n 's/.*"command": "\([a-z]*\)".*/\1/p' ./*.json | sort -u | tr '\n' ' ')"
 }
 t "all of it is valid" validates

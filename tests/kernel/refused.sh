@@ -23,7 +23,7 @@ pairs_of_nft() {
 	local family
 	for family in v4 v6; do nft list set inet dflyguard refused_$family; done | tr ',' '\n' |
 		sed -nE 's/.*[ \t]([0-9a-f.:]+) \. 0x0*([0-9a-f]+) .*counter packets ([0-9]+) bytes ([0-9]+).*/\1 \2 \3 \4/p' |
-		awk '{ split("source address closed state loopback plaintext connections rate", name)
+		awk '{ split("source address closed state loopback plaintext connections rate banned", name)
 			print $1, name[$2], $3, $4 }' | sort
 }
 expect_pairs() { # expect_pairs "SOURCE REASON"...: exactly these were refused, and the counters say so too
@@ -35,7 +35,7 @@ expect_pairs() { # expect_pairs "SOURCE REASON"...: exactly these were refused, 
 	printf '%s\n' "$@" | sed '/^$/d' | sort >"$work/pairs.expected"
 	cut -d' ' -f1,2 "$work/pairs" >"$work/pairs.seen"
 	expect_same "refused sources" "$work/pairs.expected" "$work/pairs.seen"
-	for reason in source address closed state loopback plaintext connections rate; do
+	for reason in source address closed state loopback plaintext connections rate banned; do
 		sum=$(awk -v reason=$reason '$2 == reason { sum += $3 } END { print sum + 0 }' "$work/pairs")
 		expect_equal "packets of refused_$reason" "$sum" "$(counted refused_$reason)"
 	done

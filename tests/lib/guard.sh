@@ -66,8 +66,8 @@ listing() { # listing [NS]
 	inside "${1:-host}" nft -s list table inet dflyguard 2>/dev/null | sed 's/20[0-9-]*T[0-9:]*Z/TIME/' | awk '
 		/^\t[^\t}].*[^{]$/ { print "\001" $0; next }
 		/^\t[^\t}]/ { block = $0; next }
-		# What packets put into a set is state.
-		/^\t}/ { if (block ~ /flags dynamic/) sub(/\034\t\telements = .*/, "", block); print block "\034" $0; block = ""; next }
+		# What packets and bans put into a set is state.
+		/^\t}/ { if (block ~ /flags (dynamic|interval,timeout)/) sub(/\034\t\telements = .*/, "", block); print block "\034" $0; block = ""; next }
 		/^\t\t/ { block = block "\034" $0; next }
 		NF { print "\001" $0 }' | sort | tr '\034' '\n' | tr -d '\001' | sed '/^[^\t]*}$/d'
 }

@@ -201,7 +201,7 @@ static inline void mutate_map_to_set(struct ruleset *r)
 	set->target_capacity = 0;
 	set->map = false;
 	/* Nothing can look up a verdict in it. */
-	delete_rule(mutable_chain(r, "judge"), 1);
+	delete_rule(mutable_chain(r, "judge"), 3);
 }
 
 static inline void mutate_irregular(struct ruleset *r)
@@ -423,10 +423,10 @@ static inline void mutate_rule_moved(struct ruleset *r)
 static inline void mutate_rules_swapped(struct ruleset *r)
 {
 	struct chain *chain = mutable_chain(r, "judge");
-	struct rule first = chain->rules[0];
+	struct rule first = chain->rules[2];
 
-	chain->rules[0] = chain->rules[1];
-	chain->rules[1] = first;
+	chain->rules[2] = chain->rules[3];
+	chain->rules[3] = first;
 }
 
 static inline void mutate_rule_edited(struct ruleset *r)
@@ -439,7 +439,7 @@ static inline void mutate_rule_edited(struct ruleset *r)
 
 static inline void mutate_rule_mask(struct ruleset *r)
 {
-	mutable_chain(r, "judge")->rules[0].terms[0].mask.lo = 1;
+	mutable_chain(r, "judge")->rules[2].terms[0].mask.lo = 1;
 }
 
 static inline void mutate_rule_inverted(struct ruleset *r)
@@ -449,8 +449,8 @@ static inline void mutate_rule_inverted(struct ruleset *r)
 
 static inline void mutate_rule_doubled(struct ruleset *r)
 {
-	struct rule *rule = insert_rule(mutable_chain(r, "judge"), 1);
-	const struct rule *first = &mutable_chain(r, "judge")->rules[0];
+	struct rule *rule = insert_rule(mutable_chain(r, "judge"), 3);
+	const struct rule *first = &mutable_chain(r, "judge")->rules[2];
 
 	for (size_t i = 0; i < first->term_count; i++)
 		rule_add_term(rule, &first->terms[i], first->terms[i].name);
@@ -465,7 +465,7 @@ static inline void mutate_rule_opaque(struct ruleset *r)
 
 static inline void mutate_rule_became_opaque(struct ruleset *r)
 {
-	struct rule *rule = &mutable_chain(r, "judge")->rules[0];
+	struct rule *rule = &mutable_chain(r, "judge")->rules[2];
 
 	rule_done(rule);
 	rule->opaque = mem_string("ct state invalid,untracked counter name \"refused_state\" log() drop");
@@ -587,6 +587,17 @@ static inline void mutate_dynamic_key(struct ruleset *r)
 	mutable_set(r, "unjudged_v6")->key = KEY_SOURCE_REASON;
 }
 
+static inline void mutate_bans_size(struct ruleset *r)
+{
+	mutable_set(r, "banned_v4")->size = 16;
+}
+
+static inline void mutate_bans_for_ever(struct ruleset *r)
+{
+	mutable_set(r, "banned_v6")->timeout = 0;
+	mutable_set(r, "banned_v6")->size = 0;
+}
+
 static inline void mutate_dynamic_static(struct ruleset *r)
 {
 	struct set *set = mutable_set(r, "connections_over_256_v4");
@@ -613,8 +624,8 @@ static inline void mutate_comments(struct ruleset *r)
 	mutable_set(r, "clients_v4")->comment = mem_string("everybody");
 	free(mutable_chain(r, "judge")->comment);
 	mutable_chain(r, "judge")->comment = mem_string("no judge");
-	free(mutable_chain(r, "judge")->rules[0].comment);
-	mutable_chain(r, "judge")->rules[0].comment = mem_string("accepts all");
+	free(mutable_chain(r, "judge")->rules[2].comment);
+	mutable_chain(r, "judge")->rules[2].comment = mem_string("accepts all");
 }
 
 static inline void relabel(struct ruleset *r, const char *environment, uint64_t since)
@@ -716,6 +727,8 @@ static const struct mutation {
 	{.name = "target of a map", .mutate = mutate_target},
 	{.name = "target of a map accepts", .mutate = mutate_target_accept},
 	{.name = "key of a map", .mutate = mutate_target_key},
+	{.name = "bans: room for fewer", .mutate = mutate_bans_size},
+	{.name = "bans: for ever", .mutate = mutate_bans_for_ever},
 	{.name = "element of a map extra", .mutate = mutate_target_extra},
 	{.name = "target of a map is an extra chain", .mutate = mutate_target_chain},
 	{.name = "chain gone", .mutate = mutate_chain_gone},

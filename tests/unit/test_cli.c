@@ -208,7 +208,7 @@ static const struct {
 	{"log --count ten", NULL, 2, "", "dflyguard: --count: 'ten' ..."},
 	{"log --reason nonsense", NULL, 2, "",
 		"dflyguard: there is no reason 'nonsense'\n  to mend it: write one of source, address, closed, state, "
-		"loopback, plaintext, connections, rate\n"},
+		"loopback, plaintext, connections, rate, banned\n"},
 	{"log --reason ''", NULL, 2, "", "dflyguard: there is no reason ''\n..."},
 	{"log --follow=yes", NULL, 2, "", "dflyguard: option '--follow' takes no value\n..."},
 	/* A policy that is there is obeyed, before the kernel is asked. */

@@ -1390,15 +1390,15 @@ static void test_read_back(void **state)
 		const char *name;
 		void (*mutate)(struct ruleset *r);
 		unsigned int others; /* transactions of others behind ours */
-		size_t asked;	     /* for elements of sets, of 13 */
+		size_t asked;	     /* for elements of sets, of 15 */
 	} rows[] = {
 		{"one list", mutate_elements_added, 0, 2},
 		{"no list", mutate_rule_first, 0, 1},
 		{"two lists", mutate_port_added, 0, 2},
 		{"a list made anew", mutate_set_shape, 0, 2},
 		{"a map, which is always read", mutate_target, 0, 1},
-		{"somebody else came behind", mutate_elements_added, 1, 13},
-		{"others came behind", mutate_elements_added, 7, 13},
+		{"somebody else came behind", mutate_elements_added, 1, 15},
+		{"others came behind", mutate_elements_added, 7, 15},
 	};
 	struct compiled expected = compile_golden("everything");
 
@@ -1417,7 +1417,7 @@ static void test_read_back(void **state)
 		fake_load(&fake, observed.ruleset);
 		nft = fake_open(&fake);
 		assert_int_equal(nft_read(nft, &before, &err), 0);
-		assert_int_equal(fake.requests[NFT_MSG_GETSETELEM], 13);
+		assert_int_equal(fake.requests[NFT_MSG_GETSETELEM], 15);
 		changes = ruleset_diff(expected.ruleset, before.ruleset);
 		assert_int_equal(nft_commit(nft, changes, before.generation, COMMIT_ALL, NULL, NULL, &err), 0);
 		if (rows[i].others) {
@@ -1705,14 +1705,14 @@ static void test_listen_commit(void **state)
 		unsigned int moves; /* before, in front of as many attempts; and one behind */
 		int code;
 		size_t batches;
-		size_t asked; /* reading back, for elements of sets, of 13 */
+		size_t asked; /* reading back, for elements of sets, of 15 */
 		bool alone;
 	} rows[] = {
 		{"nobody", MOVE_TABLE, MOVE_TABLE, 0, 0, 1, 2, true},
 		{"another table", MOVE_TABLE, MOVE_ELEMENTS, 1, 0, 2, 2, true},
 		{"another table, without pause", MOVE_TABLE, MOVE_TABLE, 1000, 0, 1001, 2, true},
-		{"another table, then ours", MOVE_TABLE, MOVE_OURS_ELEMENTS, 3, 0, 4, 13, false},
-		{"another table, then lost", MOVE_TABLE, MOVE_LOST, 3, 0, 4, 13, false},
+		{"another table, then ours", MOVE_TABLE, MOVE_OURS_ELEMENTS, 3, 0, 4, 15, false},
+		{"another table, then lost", MOVE_TABLE, MOVE_LOST, 3, 0, 4, 15, false},
 		{"ours", MOVE_OURS_ELEMENTS, MOVE_TABLE, 1, -ERESTART, 1, 0, false},
 		{"lost", MOVE_LOST, MOVE_TABLE, 1, -ERESTART, 1, 0, false},
 		{"not understood", MOVE_NAMELESS, MOVE_TABLE, 1, -ERESTART, 1, 0, false},
@@ -1852,7 +1852,7 @@ static const struct commit_row {
 		.message = "the kernel refused the elements of set clients_v4: File exists",
 		.line = 5},
 	{.name = "two refusals: the first is named",
-		.refusals = {{.index = 10, .code = -ENOMEM}, {.index = 12, .code = -ENOENT}},
+		.refusals = {{.index = 11, .code = -ENOMEM}, {.index = 13, .code = -ENOENT}},
 		.code = -ENOMEM,
 		.message = "the kernel refused the chain prerouting: Cannot allocate memory",
 		.hint = "not enough memory",

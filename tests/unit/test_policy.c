@@ -233,6 +233,8 @@ static void dump_environment(struct text *text, const struct policy *policy, con
 	dump_list(text, policy, "clients", &e->clients);
 	dump_list(text, policy, "admins", &e->admins);
 	dump_list(text, policy, "memcached_clients", &e->memcached_clients);
+	if (e->never_ban.given)
+		dump_list(text, policy, "never_ban", &e->never_ban);
 	dump_list(text, policy, "bind", &e->bind);
 	dump_list(text, policy, "admin_bind", &e->admin_bind);
 	if (e->client_certificates_origin)
@@ -534,7 +536,7 @@ static const struct {
 	/* What is wrong with one of them makes up nothing about the other. */
 	{"service { tls_port = 6380 } environment e { " EXPECT("") " colour = red }",
 		"text:1: unknown option 'colour': known in environment NAME { }: tls, clients, admins, "
-		"memcached_clients, bind, admin_bind, loopback, admin_tls, max_connections_per_source, "
+		"memcached_clients, never_ban, bind, admin_bind, loopback, admin_tls, max_connections_per_source, "
 		"new_connections_per_second, ipv6_source_prefix, handshake_timeout, server, log, routed, "
 		"bind_guard, "
 		"client_certificates, self_signed, certificate_warn_days, certificate_fail_days, server_names, "
@@ -1411,6 +1413,8 @@ static void test_print_random(void **state)
 				random_list(&seed, &text, "admin_bind", 0, true);
 			if (random_number(&seed, 4) == 0)
 				random_list(&seed, &text, "memcached_clients", networks, false);
+			if (random_number(&seed, 4) == 0)
+				random_list(&seed, &text, "never_ban", networks, false);
 			for (size_t k = (size_t)random_number(&seed, 3); k > 0; k--)
 				text_append(&text, " expect { from = {any} to_port = 6379 speaks = tls verdict = "
 						   "refuse }");

@@ -353,13 +353,14 @@ static void count(struct ruleset *r)
 	r->counters[2].bytes = 60;
 }
 
-/* Nobody was refused, unless the report or `refused_why` says otherwise. */
+/* Nobody was refused or is banned, unless the report, `refused_why` or `bans_why` says otherwise. */
 static void show_status_of(const struct renderer *renderer, const struct report_style *style,
 	struct report_status report, const struct ruleset *observed)
 {
 	static const struct refused_sources nobody;
 	static const struct bindguard no_guard;
 	static const struct bindguard_refusals no_attempts;
+	static const struct bans none;
 
 	if (!report.guard && !report.guard_why) {
 		report.guard = &no_guard;
@@ -369,6 +370,8 @@ static void show_status_of(const struct renderer *renderer, const struct report_
 	report.sources = ruleset_source_count(observed);
 	if (!report.refused && !report.refused_why)
 		report.refused = &nobody;
+	if (!report.bans && !report.bans_why)
+		report.bans = &none;
 	if (!report.now)
 		report.now = GOLDEN_SINCE + 3 * 86400 + 7;
 	renderer->status(style, &report);
@@ -625,6 +628,79 @@ static void show_refused_unread(const struct renderer *renderer, const struct re
 	show_status(renderer, style,
 		(struct report_status){.in_force = true, .unknown_why = "-", .refused_why = "the kernel says " WEIRD},
 		mutate_nothing);
+}
+
+static struct ban ban_of(const char *text, uint64_t milliseconds)
+{
+	struct ban ban = {.milliseconds = milliseconds};
+	char why[INTERVAL_WHY];
+
+	assert_int_equal(interval_parse(text, &ban.width, &ban.source, why), 0);
+	return ban;
+}
+
+static void show_bans(const struct renderer *renderer, const struct report_style *style)
+{
+	struct bans bans = {0};
+	const struct ban some[] = {ban_of("10.66.0.10", 3600000), ban_of("10.66.1.0/24", 59001),
+		ban_of("192.0.2.1-192.0.2.9", UINT64_MAX), ban_of("198.51.100.1", 1),
+		ban_of("2001:db8:0:1::/64", 604800000)};
+
+	for (size_t i = 0; i < ARRAY_SIZE(some); i++)
+		bans_add(&bans, &some[i]);
+	for (unsigned int i = 0; i < 8; i++) {
+		struct ban more = ban_of("2001:db8:ffff:ffff:ffff:ffff:ffff:1", 60000);
+
+		more.source.first.lo = more.source.last.lo += i;
+		bans_add(&bans, &more);
+	}
+	show_status(renderer, style, (struct report_status){.in_force = true, .unknown_why = "-", .bans = &bans},
+		mutate_nothing);
+	bans_done(&bans);
+}
+
+static void show_bans_unread(const struct renderer *renderer, const struct report_style *style)
+{
+	show_status(renderer, style,
+		(struct report_status){.in_force = true, .unknown_why = "-", .bans_why = "the kernel says " WEIRD},
+		mutate_nothing);
+}
+
+static void show_ban_of(
+	const struct renderer *renderer, const struct report_style *style, const char *source, struct report_ban report)
+{
+	struct ban ban = ban_of(source, 0);
+
+	report.environment = report.ban ? "production" : NULL;
+	report.width = ban.width;
+	report.source = ban.source;
+	renderer->ban(style, &report);
+}
+
+static void show_ban(const struct renderer *renderer, const struct report_style *style)
+{
+	show_ban_of(
+		renderer, style, "2001:db8:0:1::/64", (struct report_ban){.ban = true, .seconds = 5400, .changed = 1});
+}
+
+static void show_ban_longer(const struct renderer *renderer, const struct report_style *style)
+{
+	show_ban_of(renderer, style, "10.66.0.10", (struct report_ban){.ban = true, .seconds = 60});
+}
+
+static void show_unban(const struct renderer *renderer, const struct report_style *style)
+{
+	show_ban_of(renderer, style, "10.66.0.10", (struct report_ban){.changed = 1});
+}
+
+static void show_unban_nobody(const struct renderer *renderer, const struct report_style *style)
+{
+	show_ban_of(renderer, style, "10.66.0.10", (struct report_ban){0});
+}
+
+static void show_unban_all(const struct renderer *renderer, const struct report_style *style)
+{
+	renderer->ban(style, &(struct report_ban){.all = true, .changed = 7});
 }
 
 /* What a table limits, logs and labels. */
@@ -1472,6 +1548,19 @@ static const struct report_case cases[] = {
 	{"status-refused-verbose", "status", true, false, show_refused_full, "refused_sources_full=true"},
 	{"status-refused-unread", "status", false, false, show_refused_unread,
 		"refused_sources=null refused_sources_full=null in_force=true"},
+	{"status-bans", "status", false, false, show_bans,
+		"bans.0.source=\"10.66.0.10\" bans.0.expires_in=3600 bans.1.source=\"10.66.1.0/24\" "
+		"bans.1.expires_in=60 "
+		"bans.2.source=\"192.0.2.1-192.0.2.9\" bans.2.expires_in=null bans.3.expires_in=1"},
+	{"status-bans-verbose", "status", true, false, show_bans, "bans.4.source=\"2001:db8:0:1::/64\""},
+	{"status-bans-unread", "status", false, false, show_bans_unread, "bans=null in_force=true"},
+	{"ban", "ban", false, false, show_ban,
+		"environment=\"production\" source=\"2001:db8:0:1::/64\" changed=true seconds=5400"},
+	{"ban-longer", "ban", false, false, show_ban_longer, "source=\"10.66.0.10\" changed=false seconds=60"},
+	{"ban-quiet", "ban", false, true, show_ban, "changed=true"},
+	{"unban", "unban", false, false, show_unban, "source=\"10.66.0.10\" changed=true"},
+	{"unban-nobody", "unban", false, false, show_unban_nobody, "changed=false"},
+	{"unban-all", "unban", false, false, show_unban_all, "environment=null source=null changed=true"},
 	{"status-limits", "status", false, false, show_limits, "in_force=true"},
 	{"status-limit-connections", "status", false, false, show_limit_connections, "in_force=true"},
 	{"status-limit-rate", "status", false, false, show_limit_rate, "in_force=true"},
