@@ -42,10 +42,10 @@ struct process {
 	enum server_kind kind;
 	uint32_t uid; /* effective */
 	bool uid_known;
-	struct known user;	 /* the name of `uid`, or its number */
-	struct known command;	 /* /proc/PID/comm, without control characters */
+	struct known user;	 /* the name of `uid` in /etc/passwd; its number, where none or in a container */
+	struct known command;	 /* what it calls itself: 15 bytes at most, without control characters */
 	struct known executable; /* its path, "... (deleted)" where it was replaced */
-	struct known unit;	 /* "dragonfly.service", from its control group */
+	struct known unit;	 /* "dragonfly.service"; "user@1000.service/x.service" of a user's manager */
 	struct known container;	 /* "docker 0123456789ab", "podman ...", "lxc NAME", from its control group */
 	struct known directory;	 /* that relative paths begin at */
 	char **arguments;	 /* argv; bounded, see LISTENERS_ARGUMENT_BYTES */
@@ -83,7 +83,9 @@ struct listener {
 	bool guarded;	   /* its port is one of the question's; else a server of Dragonfly's kind holds it */
 	size_t *processes; /* indexes in host.processes of who holds it */
 	size_t process_count;
-	char *process_unknown; /* NULL: `processes` is all; else why it may not be: "not permitted" */
+	/* NULL: `processes` is all; else why it may not be: "not permitted", where any process could not be looked at;
+	 * "no process shows it", of a socket in a message or the kernel's own. */
+	char *process_unknown;
 };
 
 /* What address this really is: IPv4-mapped addresses (RFC 4291 2.5.5.2) are IPv4, also the mapped wildcard. Pure. */
@@ -98,9 +100,9 @@ void listener_text(const struct listener *listener, struct text *text);
 /* A listening Unix stream socket of a server. */
 struct unix_listener {
 	size_t network;
-	char *path; /* as bound, without control characters; "@name" where it is abstract */
+	char *path; /* as bound, without control characters; "@name" where it is abstract; may be relative */
 	uint64_t inode;
-	uint32_t mode;	    /* permissions of the path, as chmod(2) */
+	uint32_t mode;	    /* permissions of the path, as chmod(2); an abstract one has none, which is told as 0777 */
 	uint32_t uid, gid;  /* its owner */
 	char *mode_unknown; /* NULL: they are known */
 	size_t process;	    /* index in host.processes */
@@ -144,7 +146,9 @@ struct host {
 struct host_question {
 	uint16_t ports[8]; /* guarded; 0 = none */
 	size_t port_count;
-	bool networks; /* also in other network namespaces, which takes CAP_SYS_ADMIN (setns) */
+	/* Also in other network namespaces, which takes CAP_SYS_ADMIN (setns). If not, a Dragonfly in another one is
+	 * told all the same, and its namespace with `read` unknown: "not looked at". */
+	bool networks;
 };
 
 /*

@@ -259,6 +259,7 @@ struct ruleset {
 	size_t chain_count, chain_capacity;
 	struct other *others;
 	size_t other_count, other_capacity;
+	uint32_t origin; /* of the environment: the place of what the policy does not know (desired side) */
 };
 
 struct ruleset *ruleset_new(void);
@@ -420,9 +421,10 @@ struct changeset {
 	enum work *observed_counters, *observed_sets, *observed_chains;
 	bool table_missing;
 	bool table_flags;
-	bool table_replace; /* it is to be owned, and the kernel has no other way: all is deleted and made anew, first
-			     */
-	bool remove_table;  /* expected is absent */
+	/* All is deleted and made anew, first: the table is to be owned, or sleeps and has other hooks, and the kernel
+	 * has no other way. */
+	bool table_replace;
+	bool remove_table; /* expected is absent */
 };
 
 /* Compares what should be with what is. Pure. Free with changeset_free() before the rulesets. */

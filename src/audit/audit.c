@@ -216,8 +216,7 @@ static const struct check checks[] = {
 		"take --admin_nopass out of the flagfile, and set --requirepass=PASSWORD", assess_auth_admin},
 	{"auth.http", "auth", SEVERITY_CRITICAL, "the HTTP console asks for a password",
 		"The console shows every flag with its passwords, and sets them. It has the password that requirepass "
-		"was at the start: one that was set later does not close it. Unknown (informational): it did not "
-		"answer.",
+		"was at the start: one that was set later does not close it. Unknown: it did not answer.",
 		"--requirepass=PASSWORD in the flagfile and a restart, or --primary_port_http_enabled=false",
 		assess_auth_http},
 	{"auth.aclfile", "auth", SEVERITY_CRITICAL, "the file of users does what it should",

@@ -546,7 +546,8 @@ void assess_unix(const struct check *check, const struct audit_facts *facts, str
 		const struct unix_listener *listener = &host->unix_listeners[i];
 		struct finding *finding;
 
-		if (host->processes[listener->process].kind != SERVER_DRAGONFLY)
+		if (listener->process == LISTENERS_NO_INDEX ||
+			host->processes[listener->process].kind != SERVER_DRAGONFLY)
 			continue;
 		judged++;
 		if (listener->path[0] == '@') {

@@ -13,12 +13,12 @@ static const struct process *process_of(const struct audit_facts *facts, const s
 	return facts->host && told->process != LISTENERS_NO_INDEX ? &facts->host->processes[told->process] : NULL;
 }
 
-/* In a network namespace of its own, addresses and ports mean others. */
+/* In a network namespace of its own, addresses and ports mean others. Where that is not known they are judged. */
 static bool is_elsewhere(const struct audit_facts *facts, const struct audit_intention *told)
 {
 	const struct process *process = process_of(facts, told);
 
-	return process && !process_is_ours(process);
+	return process && process->network != LISTENERS_NO_INDEX && !process_is_ours(process);
 }
 
 static bool has_source(const struct audit_facts *facts, enum intention_source source)

@@ -163,6 +163,11 @@ static void build(struct batch *batch, const struct changeset *changeset)
 		batch_delete_table(batch);
 		return;
 	}
+	/* For a trial: else it is prepared first, and what is left is another changeset. */
+	if (changeset->table_replace) {
+		replace(batch, changeset);
+		return;
+	}
 	if (changeset->table_missing)
 		batch_add_table(batch, changeset->expected);
 	else if (changeset->table_flags)

@@ -110,6 +110,67 @@ int proc_read(int directory, const char *name, size_t maximum, char **ret, size_
 	return read(descriptor, &more, 1) == 1 ? -E2BIG : 0;
 }
 
+static int read_stat(int directory, struct proc_stat *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length = 0;
+	int r = proc_read(directory, "stat", 4096, &text, &length);
+
+	if (r == 0 && !proc_stat_parse(text, length, ret))
+		return -EBADMSG;
+	return r;
+}
+
+bool proc_is_program(int directory)
+{
+	struct proc_stat stat;
+
+	return read_stat(directory, &stat) == 0 && proc_stat_program(&stat);
+}
+
+/* A thread that has not ended; -ESRCH where all have. */
+static int open_thread(int directory)
+{
+	_cleanup_close_ int tasks = openat(directory, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = tasks < 0 ? NULL : fdopendir(tasks);
+	int result = tasks < 0 ? -errno : -ESRCH;
+
+	if (!stream)
+		return result;
+	tasks = -1;
+	for (uint32_t thread; result == -ESRCH && (thread = proc_next(stream));) {
+		struct proc_stat stat;
+		int found = proc_open(dirfd(stream), thread);
+
+		if (found >= 0 && read_stat(found, &stat) == 0 && !proc_stat_ended(&stat))
+			result = found;
+		else if (found >= 0)
+			close(found);
+	}
+	closedir(stream);
+	return result;
+}
+
+int proc_open_live(int proc, uint32_t pid, struct proc_stat *ret, int *ret_directory)
+{
+	_cleanup_close_ int directory = proc_open(proc, pid);
+	int r = directory < 0 ? directory : read_stat(directory, ret);
+
+	if (r < 0)
+		return r;
+	if (proc_stat_ended(ret)) {
+		int thread = ret->threads > 1 ? open_thread(directory) : -ESRCH;
+
+		if (thread < 0)
+			return thread;
+		*ret_directory = thread;
+		return 0;
+	}
+	*ret_directory = directory;
+	directory = -1;
+	return 0;
+}
+
 /* ---- users ---- */
 
 struct user {
@@ -279,60 +340,59 @@ static void read_network(struct host *host, struct process *process, int directo
 		process->network = namespace_add_unread(host, inode, process->pid);
 }
 
-/* The command and the start; false where the process has ended. */
-static bool read_stat(int directory, struct proc_stat *ret)
+/* Reads it as it is at the moment. False where it has ended. *ret_same: it did not become another one meanwhile. */
+static bool read_now(struct details *details, struct host *host, int proc, struct process *process, bool *ret_same)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t length = 0;
+	const struct process asked = *process;
+	_cleanup_close_ int directory = -1;
+	struct proc_stat before, after;
+	struct known again = {0};
 
-	return proc_read(directory, "stat", 4096, &text, &length) == 0 && proc_stat_parse(text, length, ret);
-}
+	if (proc_open_live(proc, asked.pid, &before, &directory) < 0 || before.start != asked.start)
+		return false;
+	process->command.text = proc_clean(before.command, strlen(before.command));
+	known_link(&process->executable, directory, "exe");
+	read_group(process, directory);
+	read_user(details, process, directory);
+	known_link(&process->directory, directory, "cwd");
+	process->arguments_unknown = read_strings(details, directory, "cmdline", LISTENERS_ARGUMENT_BYTES, NULL,
+		&process->arguments, &process->argument_count);
+	process->environment_unknown = read_strings(details, directory, "environ", MAX_ENVIRONMENT,
+		proc_environment_wanted, &process->environment, &process->environment_count);
+	read_network(host, process, directory);
 
-bool proc_is_program(int directory)
-{
-	struct proc_stat stat;
-
-	return read_stat(directory, &stat) && proc_stat_program(&stat);
+	known_link(&again, directory, "exe");
+	*ret_same = same_string(again.text, process->executable.text);
+	free(again.text);
+	free(again.unknown);
+	if (read_stat(directory, &after) < 0 || proc_stat_ended(&after)) {
+		process_done(process);
+		*process = asked;
+		return false;
+	}
+	/* Threads have names of their own. */
+	if (!proc_stat_ended(&before))
+		*ret_same = *ret_same && strcmp(before.command, after.command) == 0;
+	return true;
 }
 
 bool details_read(struct details *details, struct host *host, int proc, struct process *process)
 {
-	_cleanup_close_ int directory = proc < 0 ? -1 : proc_open(proc, process->pid);
 	const struct process asked = *process;
-	struct proc_stat before, after;
+	bool same = false;
 
-	for (unsigned int i = 0; i < TRIES; i++) {
-		_cleanup_free_ char *executable = NULL;
-		struct known again = {0};
-		bool same;
-
-		*process = asked;
-		if (directory < 0 || !read_stat(directory, &before) || before.start != asked.start)
-			return false;
-		process->command.text = proc_clean(before.command, strlen(before.command));
-		known_link(&process->executable, directory, "exe");
-		read_group(process, directory);
-		read_user(details, process, directory);
-		known_link(&process->directory, directory, "cwd");
-		process->arguments_unknown = read_strings(details, directory, "cmdline", LISTENERS_ARGUMENT_BYTES, NULL,
-			&process->arguments, &process->argument_count);
-		process->environment_unknown = read_strings(details, directory, "environ", MAX_ENVIRONMENT,
-			proc_environment_wanted, &process->environment, &process->environment_count);
-		read_network(host, process, directory);
-
-		known_link(&again, directory, "exe");
-		same = same_string(again.text, process->executable.text);
-		free(again.text);
-		free(again.unknown);
-		if (!read_stat(directory, &after) || after.start != asked.start) {
+	/* One that never stays the same is told as it was last; and where one thread has ended, another may go on. */
+	for (unsigned int i = 0; i < TRIES && !same; i++) {
+		if (process->command.text) {
 			process_done(process);
-			return false;
+			*process = asked;
 		}
-		if (same && strcmp(before.command, after.command) == 0)
-			break;
-		if (i + 1 < TRIES)
-			process_done(process);
+		bool alike = false;
+
+		same = read_now(details, host, proc, process, &alike) && alike;
 	}
+	if (!process->command.text)
+		return false;
 	process->kind = proc_kind(process->executable.text, process->command.text,
 		process->argument_count ? process->arguments[0] : NULL);
 	return true;

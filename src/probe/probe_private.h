@@ -27,7 +27,7 @@ struct proc_stat {
 	uint64_t start; /* clock ticks since boot */
 };
 bool proc_stat_parse(const char *text, size_t length, struct proc_stat *ret);
-/* Whether this thread has ended; others of its process may go on. */
+/* Whether this thread has ended, or is about to; others of its process may go on. */
 bool proc_stat_ended(const struct proc_stat *stat);
 /* Whether it is a program that runs: no thread of the kernel, nor what is left of a process until somebody asks. */
 bool proc_stat_program(const struct proc_stat *stat);
@@ -143,6 +143,11 @@ void processes_read(struct host *host, const struct host_question *question, str
 /* Opens /proc/PID: whatever is read beneath is of the same process, even if its number is used again. Descriptor or
  * negative errno value. */
 int proc_open(int proc, uint32_t pid);
+/*
+ * The same, and what its stat says; but where its first thread has ended and others go on, the directory of one of
+ * those (whose memory and descriptors are the process's). 0, or a negative errno value: -ESRCH where it has ended.
+ */
+int proc_open_live(int proc, uint32_t pid, struct proc_stat *ret, int *ret_directory);
 /* The next process in a stream of /proc; 0 = the end. */
 uint32_t proc_next(DIR *stream);
 /* The target of a link, which is not followed: its length, or a negative errno value. `buffer` is terminated. */

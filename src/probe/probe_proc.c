@@ -85,12 +85,14 @@ bool proc_stat_parse(const char *text, size_t length, struct proc_stat *ret)
 	return true;
 }
 
-/* PF_KTHREAD in include/linux/sched.h, which is not for programs. */
+/* PF_EXITING and PF_KTHREAD in include/linux/sched.h, which is not for programs. */
+#define EXITING	      0x00000004u
 #define KERNEL_THREAD 0x00200000u
 
 bool proc_stat_ended(const struct proc_stat *stat)
 {
-	return stat->state == 'Z' || stat->state == 'X';
+	/* On its way there it has no memory any more, and so no environment. */
+	return stat->state == 'Z' || stat->state == 'X' || stat->flags & EXITING;
 }
 
 bool proc_stat_program(const struct proc_stat *stat)

@@ -22,6 +22,10 @@
 /* Remembered: who holds which listening socket, told or not. */
 #define MAX_HOLDS 4000000u
 
+/* For what is about to end. */
+#define WAITS		 20
+#define WAIT_NANOSECONDS 5000000
+
 struct brief {
 	uint32_t pid;
 	uint64_t start;
@@ -51,6 +55,13 @@ struct search {
 	bool hidden; /* processes of others are not shown at all */
 	bool full;
 	bool moved;
+	struct again {
+		uint16_t port;
+		bool known;
+		struct socket_table table;
+	} again[16];
+	size_t again_count;
+	unsigned int waited;
 };
 
 static void note_failure(struct search *search, int code)
@@ -115,35 +126,6 @@ static int walk_descriptors(struct search *search, int directory)
 	return code;
 }
 
-/* The first thread may have ended, and with it its view of the descriptors, while others go on. */
-static int walk_threads(struct search *search, int directory)
-{
-	int descriptor = openat(directory, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = descriptor < 0 ? NULL : fdopendir(descriptor);
-	int result = -ESRCH;
-
-	if (!stream) {
-		int code = -errno;
-
-		if (descriptor >= 0)
-			close(descriptor);
-		return code;
-	}
-	for (uint32_t thread; result == -ESRCH && (thread = proc_next(stream));) {
-		_cleanup_close_ int inner = proc_open(dirfd(stream), thread);
-		_cleanup_free_ char *text = NULL;
-		size_t length;
-		struct proc_stat stat;
-
-		if (inner < 0 || proc_read(inner, "stat", 4096, &text, &length) < 0 ||
-			!proc_stat_parse(text, length, &stat) || proc_stat_ended(&stat))
-			continue;
-		result = walk_descriptors(search, inner);
-	}
-	closedir(stream);
-	return result;
-}
-
 /* argv[0], or NULL. */
 static char *first_argument(int directory)
 {
@@ -156,26 +138,19 @@ static char *first_argument(int directory)
 
 static void look_at(struct search *search, int proc, uint32_t pid)
 {
-	_cleanup_close_ int directory = proc_open(proc, pid);
-	_cleanup_free_ char *text = NULL;
 	char executable[4096];
-	size_t length;
 	struct proc_stat stat;
 	size_t holds = search->hold_count;
-	int r = directory < 0 ? directory : proc_read(directory, "stat", 4096, &text, &length);
-	bool ended;
+	_cleanup_close_ int directory = -1;
+	int r = proc_open_live(proc, pid, &stat, &directory);
 
-	if (r == 0 && !proc_stat_parse(text, length, &stat))
-		r = -EBADMSG;
 	if (r < 0) {
 		note_failure(search, r);
 		return;
 	}
 	if (!proc_stat_program(&stat))
 		return;
-	ended = proc_stat_ended(&stat);
-
-	r = ended ? walk_threads(search, directory) : walk_descriptors(search, directory);
+	r = walk_descriptors(search, directory);
 	if (r == -ENOENT || r == -ESRCH)
 		return;
 	if (r < 0)
@@ -214,8 +189,10 @@ static void look_at_all(struct search *search)
 	}
 	/* hidepid (proc(5)): of others there is nothing, not even a refusal. Process 1 is somebody's, always. */
 	_cleanup_close_ int first = proc_open(dirfd(stream), 1);
+	_cleanup_free_ char *text = NULL;
+	size_t length;
 
-	search->hidden = first < 0;
+	search->hidden = first < 0 || proc_read(first, "stat", 4096, &text, &length) == -ENOENT;
 	for (uint32_t pid; (pid = proc_next(stream));) {
 		if (search->full || count++ >= LISTENERS_MAX_PROCESSES) {
 			search->full = true;
@@ -328,23 +305,51 @@ static char *why_not_all(const struct search *search)
 	return NULL;
 }
 
-/* Whether a socket of ours that nobody seems to hold is still there. */
-static bool is_still_there(const struct socket_row *row)
+/* What listens on the port in our own namespace now; NULL where it could not be read. */
+static const struct socket_table *look_again(struct search *search, uint16_t port, bool fresh)
 {
 	struct netlink *netlink;
-	struct socket_table table = {0};
-	bool there = true;
+	struct again *again = NULL;
 
-	/* Of other namespaces, and in doubt, it is. */
-	if (row->network != 0 || row->inode == 0 || netlink_open(NETLINK_SOCK_DIAG, &netlink, NULL) < 0)
-		return true;
-	if (sockets_read_tcp(netlink, 0, row->port, &table, NULL) == 0 && !table.truncated) {
-		sockets_index(&table);
-		there = sockets_find(&table, row->inode, SOCKET_BEGIN) != SOCKET_END;
-	}
-	sockets_done(&table);
+	for (size_t i = 0; i < search->again_count && !again; i++)
+		if (search->again[i].port == port)
+			again = &search->again[i];
+	if (again && !fresh)
+		return again->known ? &again->table : NULL;
+	if (!again && search->again_count == ARRAY_SIZE(search->again))
+		return NULL;
+	if (!again)
+		again = &search->again[search->again_count++];
+	sockets_done(&again->table);
+	again->port = port;
+	again->known = false;
+	if (netlink_open(NETLINK_SOCK_DIAG, &netlink, NULL) < 0)
+		return NULL;
+	again->known = sockets_read_tcp(netlink, 0, port, &again->table, NULL) == 0 && !again->table.truncated;
+	sockets_index(&again->table);
 	netlink_close(netlink);
-	return there;
+	return again->known ? &again->table : NULL;
+}
+
+/*
+ * Whether a socket that nobody holds any more is still there; yes, where that cannot be told. One of a process that is
+ * about to end goes with it, if we wait a little, for all of them together.
+ */
+static bool is_still_there(struct search *search, const struct socket_row *row)
+{
+	for (bool fresh = false;; fresh = true) {
+		const struct socket_table *table =
+			row->network == 0 && row->inode ? look_again(search, row->port, fresh) : NULL;
+
+		if (!table)
+			return true;
+		if (sockets_find(table, row->inode, SOCKET_BEGIN) == SOCKET_END)
+			return false;
+		if (search->waited == WAITS)
+			return true;
+		search->waited++;
+		nanosleep(&(struct timespec){.tv_nsec = WAIT_NANOSECONDS}, NULL);
+	}
 }
 
 static void add_listener(
@@ -375,12 +380,11 @@ static void add_listener(
 	}
 	listener.process_unknown = why_not_all(search);
 	if (listener.process_count == 0 && !listener.process_unknown) {
-		/* All who held it have ended, and it ended with them. */
-		if (count > 0 || !is_still_there(row)) {
-			search->moved = true;
+		search->moved = true;
+		if (!is_still_there(search, row))
 			return;
-		}
-		listener.process_unknown = mem_string("no process shows it");
+		/* In a message between two processes, in the kernel, or handed on faster than we look. */
+		listener.process_unknown = mem_string(count ? "who held it has ended" : "no process shows it");
 	}
 	if (row->interface) {
 		const char *name = search->table->devices[row->more].name;
@@ -478,6 +482,8 @@ void processes_read(struct host *host, const struct host_question *question, str
 	tell(&search);
 	tell_failures(&search);
 	*moved = search.moved || has_begun(&search, since);
+	for (size_t i = 0; i < search.again_count; i++)
+		sockets_done(&search.again[i].table);
 	free(search.briefs);
 	free(search.holds);
 }

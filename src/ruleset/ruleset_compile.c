@@ -353,6 +353,7 @@ struct ruleset *ruleset_compile(const struct policy *policy, const struct enviro
 	c.ruleset->comment = mem_string("kept by dflyguard: change the policy, not this table");
 	c.ruleset->environment = mem_string(e->name);
 	c.ruleset->since = since;
+	c.ruleset->origin = e->origin;
 
 	add_counters(&c);
 	add_services(&c);

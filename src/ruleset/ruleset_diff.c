@@ -59,7 +59,7 @@ static void diff_table(struct changeset *changeset)
 		changeset->remove_table	   ? CHANGE_REMOVE
 		: changeset->table_missing ? CHANGE_ADD
 					   : CHANGE_CHANGE,
-		OBJECT_TABLE, 0);
+		OBJECT_TABLE, expected->origin);
 	change->expected_table = expected->present ? expected : NULL;
 	change->observed_table = observed->present ? observed : NULL;
 }
@@ -83,10 +83,10 @@ static void diff_counters(struct changeset *changeset)
 		if (ruleset_counter(expected, counter->name))
 			continue;
 		changeset->observed_counters[i] = WORK_DELETE;
-		add_change(changeset, CHANGE_REMOVE, OBJECT_COUNTER, 0)->counter = counter;
+		add_change(changeset, CHANGE_REMOVE, OBJECT_COUNTER, expected->origin)->counter = counter;
 	}
 	for (size_t i = 0; i < observed->other_count; i++)
-		add_change(changeset, CHANGE_REMOVE, OBJECT_OTHER, 0)->other = &observed->others[i];
+		add_change(changeset, CHANGE_REMOVE, OBJECT_OTHER, expected->origin)->other = &observed->others[i];
 }
 
 /* --- sets --- */
@@ -208,7 +208,7 @@ static void diff_sets(struct changeset *changeset)
 		if (ruleset_set(expected, observed->sets[i].name))
 			continue;
 		changeset->observed_sets[i] = WORK_DELETE;
-		add_change(changeset, CHANGE_REMOVE, OBJECT_SET, 0)->observed_set = &observed->sets[i];
+		add_change(changeset, CHANGE_REMOVE, OBJECT_SET, expected->origin)->observed_set = &observed->sets[i];
 	}
 }
 
@@ -409,7 +409,8 @@ static void diff_chains(struct changeset *changeset)
 		if (ruleset_chain(expected, observed->chains[i].name))
 			continue;
 		changeset->observed_chains[i] = WORK_DELETE;
-		add_change(changeset, CHANGE_REMOVE, OBJECT_CHAIN, 0)->observed_chain = &observed->chains[i];
+		add_change(changeset, CHANGE_REMOVE, OBJECT_CHAIN, expected->origin)->observed_chain =
+			&observed->chains[i];
 	}
 }
 
@@ -477,6 +478,24 @@ static void release_references(struct changeset *changeset)
 	}
 }
 
+static bool hooks_differ(const struct changeset *changeset)
+{
+	const struct ruleset *expected = changeset->expected;
+	const struct ruleset *observed = changeset->observed;
+
+	for (size_t i = 0; i < expected->chain_count; i++)
+		if (changeset->expected_chains[i] == WORK_CREATE && expected->chains[i].base)
+			return true;
+	for (size_t i = 0; i < observed->chain_count; i++)
+		if (changeset->observed_chains[i] == WORK_DELETE &&
+			(observed->chains[i].base || observed->chains[i].opaque))
+			return true;
+	for (size_t i = 0; i < observed->other_count; i++)
+		if (observed->others[i].kind == OTHER_FLOWTABLE)
+			return true;
+	return false;
+}
+
 static void make_all(enum work *work, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -516,6 +535,9 @@ struct changeset *ruleset_diff(const struct ruleset *expected, const struct rule
 	diff_sets(changeset);
 	diff_chains(changeset);
 	release_references(changeset);
+	/* The kernel takes no new hook in a transaction that changes the table's flags (EINVAL, seen on 6.18). */
+	if (changeset->table_flags && hooks_differ(changeset))
+		changeset->table_replace = true;
 	if (changeset->table_replace)
 		replace_all(changeset);
 	return changeset;

@@ -20,7 +20,7 @@ static const char usage[] =
 	"  --json FILE          also write every value there\n"
 	"  --rounds N           rounds of everything (default: as many as fit each size)\n"
 	"  --sizes N,N,...      how many source networks (default: 10,1000,10000,100000)\n"
-	"  --only PART,...      apply, noop, change, list, packet (default: all)\n"
+	"  --only PART,...      apply, noop, change, list, packet, watch (default: all)\n"
 	"  --quick              fewer rounds, no 100,000: half a minute instead of four\n"
 	"\n"
 	"Exit status: 0 measured, whatever the figures say; 1 something could not be measured; 2 trouble.\n";
@@ -92,7 +92,7 @@ static void parse_sizes(struct options *options, char *text)
 
 static void parse_parts(struct options *options, char *text)
 {
-	static const char *const names[] = {"apply", "noop", "change", "list", "packet"};
+	static const char *const names[] = {"apply", "noop", "change", "list", "packet", "watch"};
 	char *rest = NULL;
 
 	options->parts = 0;
@@ -102,7 +102,7 @@ static void parse_parts(struct options *options, char *text)
 		while (i < ARRAY_SIZE(names) && strcmp(word, names[i]) != 0)
 			i++;
 		if (i == ARRAY_SIZE(names))
-			fail("--only: '%s' is none of apply, noop, change, list, packet", word);
+			fail("--only: '%s' is none of apply, noop, change, list, packet, watch", word);
 		options->parts |= 1U << i;
 	}
 }
@@ -278,6 +278,8 @@ static bool anything_failed(const struct results *results)
 		failed = failed || results->measurements[i].failure;
 	for (size_t i = 0; i < results->packet_count; i++)
 		failed = failed || results->packets[i].failure;
+	for (size_t i = 0; i < results->watch_count; i++)
+		failed = failed || results->watches[i].failure;
 	return failed;
 }
 
@@ -305,10 +307,12 @@ int main(int argc, char *argv[])
 	spawner_start();
 	describe_machine(&machine, &tools);
 	results.least_peak = run_least_peak(&tools);
-	if (options.parts & ~(unsigned int)PART_PACKET)
+	if (options.parts & ~(unsigned int)(PART_PACKET | PART_WATCH))
 		bench_kernel(&options, &tools, &results);
 	if (options.parts & PART_PACKET)
 		bench_packet(&options, &tools, &results);
+	if (options.parts & PART_WATCH)
+		bench_watch(&options, &tools, &results);
 	progress("%s", "");
 	machine.load_after = load_average();
 	results.elapsed = now() - begin;

@@ -27,7 +27,8 @@ enum part {
 	PART_CHANGE = 1 << 2,
 	PART_LIST = 1 << 3,
 	PART_PACKET = 1 << 4,
-	PART_ALL = (1 << 5) - 1,
+	PART_WATCH = 1 << 5,
+	PART_ALL = (1 << 6) - 1,
 };
 
 #define TABLE		 "dflyguard"
@@ -119,6 +120,15 @@ struct packet_result {
 	char *failure;
 };
 
+/* One way to watch a table of one size; seconds since the nft that changed it was started. */
+struct watch_result {
+	const char *name;
+	size_t networks;
+	struct series mutation; /* the nft itself, as a whole process */
+	struct series told, healed;
+	char *failure;
+};
+
 /* Where one process spends its time: as it says itself, or as strace counts it. */
 struct breakdown {
 	const char *name;
@@ -134,6 +144,8 @@ struct results {
 	size_t comparison_count, comparison_capacity;
 	struct packet_result *packets;
 	size_t packet_count, packet_capacity;
+	struct watch_result *watches;
+	size_t watch_count, watch_capacity;
 	struct breakdown *breakdowns;
 	size_t breakdown_count, breakdown_capacity;
 	char **notes;
@@ -238,9 +250,10 @@ void write_cold_ruleset(const char *path, const char *exported);
 /* Name of the set in the ruleset file that holds the replaced source, to be freed; NULL if there is none. */
 char *find_set(const char *path, const struct sources *sources);
 
-/* kernel.c, packet.c: the two halves of the run. */
+/* kernel.c, packet.c, watch.c: the parts of the run. */
 void bench_kernel(const struct options *options, const struct tools *tools, struct results *results);
 void bench_packet(const struct options *options, const struct tools *tools, struct results *results);
+void bench_watch(const struct options *options, const struct tools *tools, struct results *results);
 
 /* report.c: the table. */
 void report_table(const struct results *results, const struct machine *machine);

@@ -193,6 +193,25 @@ static void put_packets(struct json *json, const struct results *results)
 	end(json, ']');
 }
 
+static void put_watches(struct json *json, const struct results *results)
+{
+	key(json, "watch");
+	begin(json, '[');
+	for (size_t i = 0; i < results->watch_count; i++) {
+		const struct watch_result *watch = &results->watches[i];
+
+		begin(json, '{');
+		named_string(json, "command", watch->name);
+		named_number(json, "networks", (double)watch->networks);
+		named_string(json, "failure", watch->failure);
+		named_series(json, "nft_seconds", &watch->mutation);
+		named_series(json, "reported_seconds", &watch->told);
+		named_series(json, "healed_seconds", &watch->healed);
+		end(json, '}');
+	}
+	end(json, ']');
+}
+
 static void put_breakdowns(struct json *json, const struct results *results)
 {
 	key(json, "breakdowns");
@@ -231,6 +250,7 @@ void report_json(const struct results *results, const struct machine *machine, c
 	put_machine(&json, machine);
 	put_comparisons(&json, results);
 	put_packets(&json, results);
+	put_watches(&json, results);
 	put_measurements(&json, results);
 	put_breakdowns(&json, results);
 	fputs("\n}\n", json.stream);

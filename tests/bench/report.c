@@ -212,6 +212,35 @@ static void print_packets(const struct results *results)
 	}
 }
 
+static void print_delay(const struct series *series)
+{
+	char median[32], slow[32];
+
+	printf("  %9s %9s", format_figure(median, series_median(series) * 1e3),
+		format_figure(slow, series_quantile(series, 1) * 1e3));
+}
+
+static void print_watches(const struct results *results)
+{
+	char number[32];
+
+	if (results->watch_count == 0)
+		return;
+	printf("\n%sfrom a mutation to its report%s, medians and the worst, in ms since the nft that mutates was "
+	       "started; "
+	       "healed: and read back\n%s   networks rounds  %-36s  %9s %9s  %9s %9s  %9s %9s%s\n",
+		bold, plain, dim, "", "nft", "worst", "reported", "worst", "healed", "worst", plain);
+	for (size_t i = 0; i < results->watch_count; i++) {
+		const struct watch_result *watch = &results->watches[i];
+
+		printf("  %9s %6zu  %-36s", format_count(number, watch->networks), watch->told.count, watch->name);
+		print_delay(&watch->mutation);
+		print_delay(&watch->told);
+		print_delay(&watch->healed);
+		printf("\n");
+	}
+}
+
 static void print_failures(const struct results *results)
 {
 	char number[32];
@@ -227,6 +256,11 @@ static void print_failures(const struct results *results)
 		if (results->packets[i].failure)
 			printf("%snot measured%s: packet path, %s: %s\n", bad, plain, results->packets[i].name,
 				results->packets[i].failure);
+	}
+	for (size_t i = 0; i < results->watch_count; i++) {
+		if (results->watches[i].failure)
+			printf("%snot measured%s: %s, %s networks: %s\n", bad, plain, results->watches[i].name,
+				format_count(number, results->watches[i].networks), results->watches[i].failure);
 	}
 	for (size_t i = 0; i < results->note_count; i++)
 		printf("%snote%s: %s\n", bold, plain, results->notes[i]);
@@ -249,6 +283,7 @@ void report_table(const struct results *results, const struct machine *machine)
 		printf("%sthe machine was busy when this began: do not trust the figures%s\n", bad, plain);
 	print_comparisons(results);
 	print_packets(results);
+	print_watches(results);
 	print_times(results);
 	printf("\n");
 	print_failures(results);

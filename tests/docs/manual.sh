@@ -261,6 +261,14 @@ changed() { # one change, as watch tells of it
 	wait $!
 	cat "$work/watch.json"
 }
+listened() { # listened POLICY: audit, with a server whose flags need a remark
+	cp "$build/tests/kernel/pretend" "$work/dragonfly"
+	PRETEND='127.0.0.1,6379' "$work/dragonfly" --port=6379 surplus >"$work/listens" &
+	wait_until 10 grep -q ready "$work/listens"
+	"$dflyguard" --policy "$1" --format json audit
+	kill $!
+	wait $! 2>/dev/null
+}
 # A table that somebody owns, and that goes with him.
 owned() {
 	local owner
@@ -270,14 +278,6 @@ owned() {
 	"$dflyguard" --format json status
 	kill "$owner"
 	wait "$owner"
-}
-listened() { # listened POLICY: audit, with a server whose flags need a remark
-	cp "$build/tests/kernel/pretend" "$work/dragonfly"
-	PRETEND='127.0.0.1,6379' "$work/dragonfly" --port=6379 surplus >"$work/listens" &
-	wait_until 10 grep -q ready "$work/listens"
-	"$dflyguard" --policy "$1" --format json audit
-	kill $!
-	wait $! 2>/dev/null
 }
 json() {
 	local plenty=$policies/complete.conf

@@ -43,7 +43,10 @@ remake() {
 }
 
 healthy=true
-heals() { # heals PATTERN MUTATION: the plan shows PATTERN
+fail_on=info
+# heals PATTERN MUTATION [covers]: the plan shows PATTERN. `covers`: the pieces of a source may stay pieces.
+heals() {
+	local file
 	# One failure must not become that of all cases after it.
 	$healthy || nft "add table $our; delete table $our"
 	healthy=false
@@ -62,18 +65,29 @@ heals() { # heals PATTERN MUTATION: the plan shows PATTERN
 	expect_exit 1 guard --format json plan
 	expect_text "$out" '"kind": *"(add|remove|change|move)"'
 	expect_exit 1 guard audit --verbose
-	expect_text "$out" "$1"
+	expect_text "$out" "$1" ' firewall\.drift '
+	expect_exit 1 guard --format json audit
+	expect_text "$out" '^  "conforming": false,$' "$1"
+	complete_differences "$out"
 	expect_exit 0 guard audit --heal
-	expect_exit 0 guard audit --fail-on info
+	expect_exit 0 guard audit --fail-on "$fail_on"
 	expect_exit 0 guard plan
 	listing >"$work/healed"
-	expect_same "our table" "$work/listing" "$work/healed"
+	if [ "${3:-}" = covers ]; then
+		for file in listing healed; do
+			coverage "$work/$file" >"$work/$file.covers" || wrong "nft cannot say what $file covers"
+		done
+		expect_same "what our table covers" "$work/listing.covers" "$work/healed.covers"
+		nft "delete table $our"
+	else
+		expect_same "our table" "$work/listing" "$work/healed"
+	fi
 	foreign >"$work/foreign.after"
 	expect_same "the foreign tables" "$work/foreign" "$work/foreign.after"
 	case_has_failed || healthy=true
 }
-mutation() { # mutation NAME PATTERN COMMANDS
-	t "$1" heals "$2" "$3"
+mutation() { # mutation NAME PATTERN COMMANDS [covers]
+	t "$1" heals "${@:2}"
 }
 
 # Rules.
@@ -98,12 +112,23 @@ mutation "a jump to another chain" tls 'refill tls "s/jump clients/jump admins/"
 mutation "a rule that counts elsewhere" refuse_source 'refill refuse_source s/refused_source/refused_state/'
 mutation "a rule with a counter of its own" refuse_state 'refill refuse_state "s/counter name \"refused_state\"/& counter/"'
 mutation "a rule twice" clients 'nft add rule $our clients ip saddr @clients_v4 return'
+mutation "a rule moved behind the refusal" bind \
+	'nft delete rule $our bind handle $(handle bind "fib daddr")
+	 nft add rule $our bind fib daddr type != local return'
 mutation "rules in another order" clients \
 	'nft delete rule $our clients handle $(handle clients refuse_source)
 	 nft insert rule $our clients goto refuse_source'
 mutation "a condition more on a refusing rule" clients 'refill clients "s/goto refuse/ip ttl 64 &/"'
 mutation "all rules of a chain gone" judge 'nft flush chain $our judge'
 mutation "rules of every chain gone" prerouting 'nft flush table $our'
+
+# What a comment says is not what a rule does.
+mutation "an accepting rule under the comment of the one that was there" gate_listen \
+	'refill gate_listen "s/tcp flags fin goto gate_end/accept/"'
+mutation "an accepting rule whose comment is the rule that was there" clients \
+	'nft replace rule $our clients handle $(handle clients refuse_source) accept comment "\"goto refuse_source\""'
+mutation "an accepting rule that our comments explain" clients \
+	'nft insert rule $our clients accept comment "\"kept by dflyguard: change the policy, not this table\""'
 
 # The gate, the limits and what is told of refusals.
 mutation "the gate lets everything pass" gate 'nft insert rule $our gate accept'
@@ -204,6 +229,25 @@ mutation "a set made anew without intervals" admins_v6 'remake admins_v6 "type i
 mutation "a set made anew that packets may fill" clients_v4 'remake clients_v4 "type ipv4_addr; flags dynamic;" 10.20.0.1'
 mutation "a set made anew that cannot be changed" clients_v4 \
 	'remake clients_v4 "type ipv4_addr; flags constant, interval; elements = { 10.20.0.0/24 };"'
+mutation "a set made anew with other sources, and the rules as they were" clients_v4 \
+	'remake clients_v4 "type ipv4_addr; flags interval; comment \"who may connect\";" 10.66.0.0/16'
+mutation "a set made anew with room for few" admins_v4 \
+	'remake admins_v4 "type ipv4_addr; flags interval; size 9;" "10.9.0.0/28, 10.11.0.1"'
+mutation "a rule with a set of its own in which the same sources are" clients \
+	'refill clients "s/@clients_v4/{ 10.20.0.0\/24, 10.20.1.10-10.20.1.20 }/"'
+mutation "a rule that looks into a copy of its set" clients \
+	'nft "add set $our clients_v4_copy { type ipv4_addr; flags interval; elements = { 10.20.0.0/24, 10.20.1.10-10.20.1.20 }; }"
+	 refill clients s/@clients_v4/@clients_v4_copy/'
+mutation "an empty set becomes everybody, by halves" admins_v6 'nft add element $our admins_v6 "{ ::/1, 8000::/1 }"'
+mutation "a source whose comment is the one that is expected" '203\.0\.113\.7' \
+	'nft "delete element $our clients_v4 { 10.20.0.0/24 }
+		add element $our clients_v4 { 203.0.113.7 comment \"10.20.0.0/24\" }"'
+mutation "a source in pieces, of which the last ends too late" clients_v4 \
+	'nft "delete element $our clients_v4 { 10.20.0.0/24 }
+		add element $our clients_v4 { 10.20.0.0/25, 10.20.0.128-10.20.1.0 }"' covers
+mutation "a source in pieces, between which one is missing" clients_v4 \
+	'nft "delete element $our clients_v4 { 10.20.0.0/24 }
+		add element $our clients_v4 { 10.20.0.0/25, 10.20.0.129-10.20.0.255 }"' covers
 mutation "a set and the rule that uses it deleted" clients_v6 \
 	'nft delete rule $our clients handle $(handle clients @clients_v6); nft delete set $our clients_v6'
 
@@ -220,6 +264,8 @@ mutation "a chain renamed" judge 'nft rename chain $our judge jury'
 mutation "a chain renamed, and a harmless one under its name" judge \
 	'nft rename chain $our judge jury
 	 nft add chain $our judge "{ comment \"every packet to a guarded port\"; }"'
+mutation "a chain and the rule that leads to it deleted" admins \
+	'nft "delete rule $our admin handle $(handle admin "jump admins"); flush chain $our admins; delete chain $our admins"'
 mutation "a hook's policy become drop" input 'nft chain $our input "{ policy drop; }"'
 mutation "a hook deleted" forward 'nft "flush chain $our forward; delete chain $our forward"'
 mutation "a hook made anew at another priority" forward \
@@ -268,28 +314,71 @@ t "a flowtable added" flowtable
 mutation "the table put to sleep" dormant 'nft add table $our "{ flags dormant; }"'
 mutation "the table put to sleep and changed" dormant \
 	'nft add table $our "{ flags dormant; }"; nft flush set $our clients_v4'
+mutation "the table put to sleep, and a hook made anew elsewhere" dormant \
+	'nft add table $our "{ flags dormant; }"
+	 nft "flush chain $our prerouting; delete chain $our prerouting
+		add chain $our prerouting { type filter hook output priority -150; policy accept; }"'
+mutation "the table put to sleep, and a hook on a device added" dormant \
+	'nft add table $our "{ flags dormant; }"
+	 nft add chain $our early "{ type filter hook ingress device lo priority 0; policy accept; }"'
+mutation "the table deleted, and an empty one that sleeps" dormant 'nft delete table $our; nft add table $our "{ flags dormant; }"'
 mutation "the table deleted" dflyguard 'nft delete table $our'
-mutation "the table deleted, and an empty one under its name" prerouting 'nft "delete table $our; add table $our"'
+renamed() {
+	# What is not ours and refuses is more than audit can judge.
+	fail_on=warning heals prerouting 'nft list table $our | sed "1s/dflyguard/moved/" >"$work/moved"
+		nft delete table $our
+		nft -f "$work/moved"'
+	nft list table inet moved | grep -q refuse_source || wrong "the renamed table is gone"
+	nft delete table inet moved
+}
+t "the table renamed" renamed
+mutation "the table made anew with other rules, and all comments as they were" judge \
+	'nft list table $our | sed "s/goto refuse_state/accept/" >"$work/changed"
+	 nft delete table $our
+	 nft -f "$work/changed"'
+mutation "the table deleted, and an empty one under its name" prerouting 'nft "delete table $our; add table $our"' covers
 mutation "many things at once" clients \
 	'nft flush set $our clients_v4; nft flush chain $our judge; nft add chain $our extra; nft add rule $our extra accept
 	 nft insert rule $our prerouting jump extra; nft add element $our admins_v4 "{ 192.168.0.0/16 }"
 	 nft chain $our forward "{ policy drop; }"'
 mutation "everything flushed" dflyguard 'nft flush ruleset'
 
-harmless() { # harmless COMMANDS: no drift
+harmless() { # harmless COMMANDS [same]: no drift, although (but for `same`) nft shows another table
 	apply
+	nft list ruleset >"$work/before"
 	eval "$1" || wrong "refused"
+	nft list ruleset | cmp -s - "$work/before" && [ -z "${2:-}" ] && wrong "the mutation changed nothing"
 	expect_exit 0 guard plan
+	expect_exit 0 guard --format json audit
+	expect_text "$out" '^  "conforming": true,$' '^  "drift": \[\],$'
 	local before
 	before=$(generation)
 	expect_exit 0 guard apply
 	expect_equal "the generation id" "$before" "$(generation)"
 }
+t "what counters have counted is no drift" harmless \
+	'nft list table $our | sed "s/packets 0 bytes 0/packets 77 bytes 7777/" >"$work/list"; nft delete table $our; nft -f "$work/list"'
 t "counters set to zero are no drift" harmless 'nft reset counters table $our >/dev/null'
 t "foreign tables are no drift" harmless 'nft add table inet third; nft add chain inet third judge'
-t "a chain made anew as it was is no drift" harmless 'refill judge ""'
+t "a chain made anew as it was is no drift" harmless 'refill judge ""' same
 t "our own listing, loaded again, is no drift" harmless \
-	'nft list table $our >"$work/list"; nft delete table $our; nft -f "$work/list"'
+	'nft list table $our >"$work/list"; nft delete table $our; nft -f "$work/list"' same
+t "sources in pieces are no drift" harmless \
+	'nft "delete element $our clients_v4 { 10.20.0.0/24 }
+		add element $our clients_v4 { 10.20.0.128-10.20.0.255, 10.20.0.0/26, 10.20.0.64-10.20.0.126, 10.20.0.127 }
+		delete element $our clients_v6 { 2001:db8:20::/64 }
+		add element $our clients_v6 { 2001:db8:20::/65, 2001:db8:20:0:8000::/65 }"'
+t "and put together again neither" harmless \
+	'nft "flush set $our clients_v4; add element $our clients_v4 { 10.20.0.0/24, 10.20.1.10-10.20.1.20 }"'
+t "guarded ports in pieces are no drift" harmless \
+	'nft "flush set $our guarded_ports; add element $our guarded_ports { 6379, 6380, 9999, 11211 }"'
+t "comments are no drift, on whatever they are" harmless \
+	'nft list table $our | sed "/in force since/!s/comment \".*\"/comment \"x\"/; s/return$/& comment \"y\"/; s/^\t\telements = { 10[0-9.\/]*/& comment \"z\"/" >"$work/list"
+	 nft delete table $our; nft -f "$work/list"'
+t "what nft notes of a set for itself is no drift" harmless \
+	'nft list table $our | sed "s/flags interval/&; auto-merge/; s/type ipv4_addr$/typeof ip saddr/" >"$work/list"
+	 nft delete table $our; nft -f "$work/list"'
+nft delete table $our
 
 parts() { # a list that is laid out in parts
 	{

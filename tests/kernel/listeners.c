@@ -10,7 +10,7 @@
  *   listeners hold WORD...   opens what the words ask for, prints "ready" and waits until standard input ends:
  *                  4:ADDRESS:PORT  6:ADDRESS:PORT  6only:ADDRESS:PORT  device:NAME:PORT  unix:MODE:PATH  abstract:NAME
  *                  name:COMM (prctl)  fork (a child that holds all of it, too)  network (a namespace of its own)
- *                  close (before the end: only the child goes on)
+ *                  flight (the last socket is on its way to nowhere)  thread (the first thread ends)
  *   listeners crowd PROCESSES SOCKETS   so many processes, and so many listening sockets on 127.0.0.0/8; then as hold
  *   listeners churn PORT   processes that listen on 127.0.0.1:PORT and end at once, one after the other; then as hold
  */
@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -161,6 +162,8 @@ static int read_host(int count, char **words)
 
 /* ---- hold ---- */
 
+static int last_socket;
+
 static void listen_on(int family, const char *address, uint16_t port, const char *device, int v6_only)
 {
 	int on = 1;
@@ -181,6 +184,27 @@ static void listen_on(int family, const char *address, uint16_t port, const char
 		die("SO_BINDTODEVICE");
 	if (bind(descriptor, name, size) < 0 || listen(descriptor, 16) < 0)
 		die(address);
+	last_socket = descriptor;
+}
+
+/* Sent to a socket that nobody reads from: the message holds it, and no process does. */
+static void send_away(int descriptor)
+{
+	int pair[2];
+	char byte = 0;
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr header;
+	} control = {0};
+	struct iovec part = {&byte, 1};
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+
+	control.header = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+	memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(descriptor));
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 || sendmsg(pair[0], &message, 0) < 0)
+		die("SCM_RIGHTS");
+	close(descriptor);
 }
 
 static void listen_unix(const char *path, bool abstract, mode_t mode)
@@ -204,6 +228,25 @@ static void wait_for_end(void)
 	fflush(stdout);
 	while (read(STDIN_FILENO, &byte, 1) > 0)
 		;
+}
+
+static void *wait_in_thread(void *data)
+{
+	/* Until the first one has ended, and looks like a zombie. */
+	pthread_join(*(pthread_t *)data, NULL);
+	wait_for_end();
+	exit(0);
+}
+
+static _Noreturn void end_first_thread(void)
+{
+	static pthread_t first;
+	pthread_t other;
+
+	first = pthread_self();
+	if (pthread_create(&other, NULL, wait_in_thread, &first) != 0)
+		die("a thread");
+	pthread_exit(NULL);
 }
 
 static bool begins(const char *word, const char *prefix)
@@ -237,6 +280,10 @@ static int hold(int count, char **words)
 		else if (strcmp(words[i], "network") == 0) {
 			if (unshare(CLONE_NEWNET) < 0)
 				die("unshare");
+		} else if (strcmp(words[i], "flight") == 0) {
+			send_away(last_socket);
+		} else if (strcmp(words[i], "thread") == 0) {
+			end_first_thread();
 		} else if (strcmp(words[i], "fork") == 0) {
 			pid_t child = fork();
 
@@ -276,26 +323,56 @@ static void crowd_processes(unsigned int count)
 			die("clone");
 }
 
+/* As many as one process may hold, in children of ours; each says when it is ready. */
+static void crowd_sockets(unsigned int count)
+{
+	struct rlimit limit;
+	int ready[2];
+	unsigned int made = 0;
+	char byte;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		die("RLIMIT_NOFILE");
+	limit.rlim_cur = limit.rlim_max < 16384 ? limit.rlim_max : 16384;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		die("RLIMIT_NOFILE");
+	for (unsigned int address = 1; made < count; address++) {
+		unsigned int each = (unsigned int)limit.rlim_cur - 16;
+
+		/* 1,000 ports of each address. */
+		each = each < 1000 ? each : each / 1000 * 1000;
+		each = each < count - made ? each : count - made;
+		made += each;
+		if (pipe(ready) < 0)
+			die("pipe");
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (unsigned int i = 0; i < each; i++) {
+				char text[32];
+
+				snprintf(text, sizeof(text), "127.%u.%u.1", address, i / 1000);
+				listen_on(AF_INET, text, (uint16_t)(20000 + i % 1000), NULL, 0);
+			}
+			if (write(ready[1], "", 1) == 1)
+				sleep_for_ever(NULL);
+			_exit(1);
+		}
+		/* It may fail: then nobody writes any more. */
+		close(ready[1]);
+		if (read(ready[0], &byte, 1) != 1)
+			die("a child");
+		close(ready[0]);
+	}
+}
+
 static int crowd(unsigned int processes, unsigned int sockets)
 {
-	struct rlimit limit = {sockets + 64, sockets + 64};
-	unsigned int made = 0;
-
 	/* Signals go to all of them when we end. */
 	if (setpgid(0, 0) < 0)
 		die("setpgid");
+	crowd_sockets(sockets);
 	crowd_processes(processes);
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		die("RLIMIT_NOFILE");
-	for (unsigned int address = 1; made < sockets; address++) {
-		char text[32];
-
-		snprintf(text, sizeof(text), "127.1.%u.%u", address >> 8, address & 255);
-		for (uint16_t port = 20000; port < 21000 && made < sockets; port++, made++)
-			listen_on(AF_INET, text, port, NULL, 0);
-	}
 	wait_for_end();
-	signal(SIGTERM, SIG_IGN);
 	kill(0, SIGKILL);
 	return 0;
 }

@@ -189,6 +189,83 @@ two_healers() {
 }
 t "two with the same policy do not fight each other" two_healers
 
+# Healers of every kind at once, against somebody who is faster than they are, and then stops.
+many_healers() {
+	local i settled process
+	mended
+	begin_as "$work/second" --events --heal
+	begin_as "$work/third" --heal
+	begin --events --heal
+	listing >"$work/listing"
+	(while [ ! -e "$work/enough" ]; do guard --quiet audit --heal || :; done) >/dev/null 2>"$work/loop" &
+	process=$!
+	for ((i = 0; i < 24; i++)); do
+		case $((i % 4)) in
+		0) nft insert rule inet dflyguard judge accept ;;
+		1) nft add element inet dflyguard clients_v4 '{ 192.0.2.0/24 }' ;;
+		2) nft flush chain inet dflyguard clients ;;
+		3) nft flush ruleset ;;
+		esac 2>/dev/null
+		[ $((i % 2)) -ne 0 ] || kill -HUP "${watchers[@]}" # who mutates so often is a rival: forget it
+	done
+	touch "$work/enough"
+	wait "$process"
+	rm "$work/enough"
+	kill -HUP "${watchers[@]}"
+	wait_until 5 guard plan || wrong "nobody healed the last change"
+	# Nobody puts right what is right: the polling one has looked, and nothing moves any more.
+	settled=$(generation)
+	within 500 'drift +chain judge rule 1' nft insert rule inet dflyguard judge accept
+	wait_until 3 guard plan || wrong "it is not healed"
+	settled=$((settled + 1)) # by the mutation; a heal is one more
+	wait_until 3 eval 'grep -q "drift .*chain judge rule 1\|somebody else\|healed" "$work/third"'
+	sleep 1.5
+	expect_equal "transactions since all was well" $((settled + 1)) "$(generation)"
+	listing >"$work/healed"
+	expect_same "our table" "$work/listing" "$work/healed"
+	end
+	for i in "$events" "$work/second" "$work/third"; do
+		expect_no_text "$i" 'undone again.*by dflyguard'
+	done
+}
+t "healers of every kind do not fight each other, nor call each other a rival" many_healers
+
+# As a machine that was suspended: what happened meanwhile is found at once, and what would have been asked in between is
+# not made up for.
+suspended() {
+	local options from process
+	for options in '--heal' '--heal --events'; do
+		mended
+		# shellcheck disable=SC2086 # two options
+		begin $options
+		kill -STOP "$watcher"
+		nft insert rule inet dflyguard judge accept
+		nft flush chain inet dflyguard clients
+		sleep 3.2
+		from=$(milliseconds)
+		kill -CONT "$watcher"
+		told 3 '  healed  '
+		from=$(($(milliseconds) - from))
+		[ "$from" -le 1000 ] || wrong "$options: healed $from ms after it was woken"
+		expect_exit 0 guard plan
+		expect_equal "heals" 1 "$(grep -c '  healed  ' "$events")"
+		end
+	done
+	# Clocks that begin elsewhere, as in a container that was moved: none of them is the wall's.
+	unshare --time --boottime 300000000 --monotonic 200000000 true 2>/dev/null || return 0
+	: >"$events"
+	unshare --time --fork --kill-child=TERM --boottime 300000000 --monotonic 200000000 "$dflyguard" --policy "$policy_file" watch --heal >"$events" &
+	process=$!
+	told 10 '  start  '
+	nft insert rule inet dflyguard judge accept
+	told 4 '  healed  '
+	# unshare itself ignores the signal.
+	kill "$(cat "/proc/$process/task/$process/children")"
+	wait "$process" || wrong "exit status $?"
+	mended
+}
+t "after a sleep of the process it heals at once" suspended
+
 follows() {
 	mended
 	begin --heal

@@ -64,11 +64,66 @@ apply() { # apply [OPTION...]: puts the policy in force and proves that nothing 
 # order of their names, because the kernel lists them in the order of their making.
 listing() { # listing [NS]
 	inside "${1:-host}" nft -s list table inet dflyguard 2>/dev/null | sed 's/20[0-9-]*T[0-9:]*Z/TIME/' | awk '
+		/^\t[^\t}].*[^{]$/ { print "\001" $0; next }
 		/^\t[^\t}]/ { block = $0; next }
 		# What packets put into a set is state.
 		/^\t}/ { if (block ~ /flags dynamic/) sub(/\034\t\telements = .*/, "", block); print block "\034" $0; block = ""; next }
 		/^\t\t/ { block = block "\034" $0; next }
 		NF { print "\001" $0 }' | sort | tr '\034' '\n' | tr -d '\001' | sed '/^[^\t]*}$/d'
+}
+# A listing() by what it covers: intervals joined, elements in one order, what nft notes for itself left out. The joining
+# is nft's own, in a namespace that has nothing else in it.
+coverage() { # coverage FILE: the listing that is in it
+	local sets=$work/coverage.nft
+	[ -e /run/netns/coverage ] || ip netns add coverage
+	awk '
+	/^\tset / { block = ""; interval = 0 }
+	/^\tset /, /^\t}/ {
+		gsub(/ comment "[^"]*"/, "")
+		if ($0 ~ /^\t\tcomment |^\t\tauto-merge/) next
+		if ($1 == "flags") interval = $0 ~ /interval/ && $0 !~ /dynamic|timeout|constant/
+		block = block $0 (($1 == "flags" && interval) ? "\n\t\tauto-merge" : "") "\n"
+		if ($0 ~ /^\t}/ && interval) sets = sets block
+	}
+	END { print "table inet coverage\ndelete table inet coverage\ntable inet coverage {\n" sets "}" }' "$1" >"$sets"
+	ip netns exec coverage nft -f "$sets" || return
+	ip netns exec coverage nft list table inet coverage
+	# What is left: all else, and sets that are no intervals as they are.
+	awk '
+	/^\t(set|map) / { set = 1; interval = 0 }
+	set && $1 == "flags" { interval = $0 ~ /interval/ && $0 !~ /dynamic|timeout|constant/ }
+	/^\t}/ { set = listing = 0 }
+	set && $1 == "elements" { listing = 1 }
+	/^\t\tcomment "|^\tcomment "|^\t\tauto-merge/ || (listing && interval) { next }
+	# However nft breaks the line.
+	listing { gsub(/ comment "[^"]*"/, ""); sub(/^[\t ]+/, ""); printf "%s%s", $0, /,$/ ? " " : "\n"; next }
+	!/in force since/ { sub(/ comment "[^"]*"$/, "") }
+	{ print }' "$1"
+}
+# Each difference in the JSON of audit says of what, what is expected and what is there, and which line wants it so.
+complete_differences() { # complete_differences FILE
+	awk '
+	function bad(text) { print "an incomplete difference: " text ", in: " all; status = 1 }
+	/^  "drift": \[$/ { inside = 1 }
+	/^  \]/ { inside = 0 }
+	!inside { next }
+	/^    \{/ { all = expected = observed = kind = object = place = "" }
+	/^      / { all = all $0; value = $0; sub(/^ *"[a-z]*": /, "", value); sub(/,$/, "", value) }
+	/^      "kind"/ { kind = value }
+	/^      "object"/ { object = value }
+	/^      "expected"/ { expected = value }
+	/^      "observed"/ { observed = value }
+	/^      "policy"/ { place = value }
+	/^    \}/ {
+		count++
+		if (object !~ /^"..*"$/) bad("of nothing")
+		if (place !~ /^"..*\/policy\.conf:[1-9][0-9]*"$/) bad("no line of the policy")
+		if (kind != "\"remove\"" && expected !~ /^"..*"$/) bad("nothing is expected")
+		if (kind != "\"add\"" && observed !~ /^"..*"$/) bad("nothing is observed")
+		if (kind == "\"change\"" && expected == observed) bad("both are the same")
+	}
+	END { if (!count) { print "no difference at all"; status = 1 } exit status }' "$1" >"$work/incomplete" ||
+		wrong "$(head -n 3 "$work/incomplete")"
 }
 # Everything that is not ours, byte for byte, handles included.
 foreign() {

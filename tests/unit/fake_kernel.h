@@ -23,6 +23,7 @@ struct kept {
 struct store {
 	struct kept *items;
 	size_t count, capacity;
+	bool updated; /* the table's flags, in this transaction */
 };
 
 static inline void store_done(struct store *store)
@@ -322,6 +323,7 @@ static inline int store_table(struct store *store, const struct nlmsghdr *messag
 			(flags & TABLE_OWNER && (had & TABLE_OWNED) != TABLE_PERSIST) || (flags ^ had) & TABLE_PERSIST))
 		return EOPNOTSUPP;
 	kept_patch(&store->items[at], NFTA_TABLE_FLAGS, codec_find(message, NFTA_TABLE_FLAGS));
+	store->updated = flags != had;
 	return 0;
 }
 
@@ -365,6 +367,8 @@ static inline int store_apply(struct store *store, const struct nlmsghdr *messag
 		name = netlink_string(codec_find(message, NFTA_CHAIN_NAME));
 		at = store_find(store, type, name);
 		if (at == SIZE_MAX) {
+			if (store->updated && codec_find(message, NFTA_CHAIN_HOOK))
+				return EINVAL;
 			store_add(store, type, name, message, message->nlmsg_len);
 			return 0;
 		}

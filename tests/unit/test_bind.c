@@ -404,6 +404,12 @@ static void network_unknown(struct scene *s)
 	s->host->processes[0].network = LISTENERS_NO_INDEX;
 }
 
+static void intends_wildcard_somewhere(struct scene *s)
+{
+	network_unknown(s);
+	intends_wildcard(s);
+}
+
 /* --- each check --- */
 
 static const struct fixture {
@@ -563,6 +569,7 @@ static const struct fixture {
 		"the server would not start: " HOST_FLAGFILE ":2: ", NULL},
 	{"bind.intention", NULL, intends_wildcard, OUTCOME_FAIL, SEVERITY_WARNING,
 		"the next start would listen on 0.0.0.0:6380, all addresses", NULL},
+	{"bind.intention", NULL, intends_wildcard_somewhere, OUTCOME_FAIL, SEVERITY_WARNING, "0.0.0.0:6380", NULL},
 	{"bind.intention", NULL, intends_other_port, OUTCOME_FAIL, SEVERITY_WARNING,
 		"10.20.0.5:7000, which no option of the policy names", NULL},
 	{"bind.intention", NULL, intends_absent, OUTCOME_FAIL, SEVERITY_WARNING,

@@ -128,6 +128,8 @@ static void test_stat(void **state)
 		{"1 ()" STAT("R", "0", "1", "18446744073709551615"), true, "", 'R', 1, UINT64_MAX, true},
 		{.text = "2 (kthreadd)" STAT("S", "2129984", "1", "3"), true, "kthreadd", 'S', 1, 3},
 		{.text = "9 (gone)" STAT("Z", "0", "1", "3"), true, "gone", 'Z', 1, 3},
+		/* On its way there: PF_EXITING. */
+		{"9 (going)" STAT("R", "4194308", "1", "3"), true, "going", 'R', 1, 3, false},
 		/* Its first thread has ended, another one goes on. */
 		{"9 (half)" STAT("Z", "0", "2", "3"), true, "half", 'Z', 2, 3, true},
 		{.text = ""},

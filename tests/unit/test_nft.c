@@ -1031,6 +1031,15 @@ static void test_mend(void **state)
 			if (nft_commit(nft, changes, snapshot.generation, COMMIT_VERIFY, NULL, NULL, &err) < 0)
 				fail_msg("%s: %s", mutations[i].name, err.message);
 			assert_int_equal(fake.generation, snapshot.generation);
+			if (changes->table_replace) {
+				if (nft_commit(nft, changes, snapshot.generation, COMMIT_PREPARE, NULL, NULL, &err) < 0)
+					fail_msg("%s: %s", mutations[i].name, err.message);
+				changeset_free(changes);
+				ruleset_free(snapshot.ruleset);
+				assert_int_equal(nft_read(nft, &snapshot, &err), 0);
+				changes = ruleset_diff(expected.ruleset, snapshot.ruleset);
+				assert_false(changes->table_replace);
+			}
 			if (nft_commit(nft, changes, snapshot.generation, COMMIT_ALL, NULL, NULL, &err) < 0)
 				fail_msg("%s: %s", mutations[i].name, err.message);
 			assert_int_equal(fake.generation, snapshot.generation + 1);

@@ -376,6 +376,7 @@ static char *changes_text(const struct changeset *changes)
 		text_printf(&text, "  %s table\n",
 			changes->remove_table	 ? "delete"
 			: changes->table_missing ? "create"
+			: changes->table_replace ? "make anew"
 						 : "update");
 	for (size_t i = 0; i < o->chain_count; i++)
 		work_line(&text, changes->observed_chains[i], "chain", o->chains[i].name);
