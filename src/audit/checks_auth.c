@@ -43,7 +43,7 @@ static const struct check checks[] = {
 		.title = "the HTTP console asks for a password",
 		.bad = "The console shows every flag with its passwords, and sets them. It has the password that "
 		       "requirepass was at the start: one that was set later does not close it.",
-		.unknown = "it did not answer (informational)",
+		.unknown = "it did not answer",
 		.remedy = "--requirepass=PASSWORD in the flagfile and a restart, or --primary_port_http_enabled=false",
 		.assess = assess_auth_http},
 	{.id = "auth.aclfile",

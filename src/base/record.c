@@ -201,7 +201,9 @@ static const char *parse(struct store *store, size_t length)
 	fields = store->fields;
 	for (size_t i = 0; i < store->records.count; i++) {
 		store->records.items[i].fields = fields;
-		fields += store->records.items[i].field_count;
+		/* Where there are none at all, there is no array. */
+		if (fields)
+			fields += store->records.items[i].field_count;
 	}
 	return check_end(&store->records);
 }

@@ -119,6 +119,11 @@ bool sandbox_close(void)
 		SCMP_SYS(mprotect),
 		SCMP_SYS(sched_getaffinity),
 	};
+	const struct scmp_arg_cmp itself[] = {
+		{.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid()},
+		{.arg = 1, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)gettid()},
+		{.arg = 2, .op = SCMP_CMP_EQ, .datum_a = SIGABRT},
+	};
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	bool good = filter != NULL;
 
@@ -131,9 +136,8 @@ bool sandbox_close(void)
 	for (size_t i = 0; good && i < ARRAY_SIZE(refused); i++)
 		good = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0) == 0;
 	/* abort(), as where memory runs out, is told from what is forbidden. */
-	good = good && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 3,
-			       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()),
-			       SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)gettid()), SCMP_A2(SCMP_CMP_EQ, SIGABRT)) == 0;
+	good = good &&
+	       seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), ARRAY_SIZE(itself), itself) == 0;
 	good = good && seccomp_load(filter) == 0;
 	seccomp_release(filter);
 	return good;

@@ -83,7 +83,9 @@ static void be_silent(struct peer *peer)
 static void be_gone(struct peer *peer)
 {
 	struct linger linger = {.l_onoff = 1};
+	char byte;
 
+	recv(peer->descriptor, &byte, 1, 0);
 	setsockopt(peer->descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 

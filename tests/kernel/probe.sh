@@ -85,6 +85,23 @@ refused_calls() {
 }
 t "it can open neither a file nor a socket" refused_calls
 
+# What dflyguard, which holds the privilege, is linked with. Its probe has the rest.
+linked() {
+	local library
+	readelf -d "$dflyguard" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE '^(libasan|libubsan|libgcc_s|ld-linux)' >"$work/needed"
+	while read -r library; do
+		case $library in
+		libnftnl.so.* | libmnl.so.* | libconfuse.so.* | libc.so.* | libm.so.*) ;;
+		*) wrong "dflyguard is linked with $library" ;;
+		esac
+	done <"$work/needed"
+	expect_text "$work/needed" libnftnl
+	readelf -d "$probe" >"$work/needed"
+	expect_text "$work/needed" 'libcrypto' 'libhiredis' 'libseccomp'
+	expect_no_text "$work/needed" 'libnftnl|libmnl'
+}
+t "dflyguard is linked with nothing that reads hostile bytes" linked
+
 # ------------------------------------------------------------------------------------------ without it, or with a bad one ---
 server_policy() { # server_policy TEXT...: with a server on 10.20.0.5:6380
 	policy <<-END
