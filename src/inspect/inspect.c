@@ -34,6 +34,7 @@ static const struct inspector inspectors[] = {
 	{"memcached", inspect_memcached},
 	{"secret", inspect_secret},
 	{"aclfile", inspect_aclfile},
+	{"log", inspect_log},
 };
 
 /* --- answers --- */
