@@ -143,6 +143,7 @@ void host_facts_lend(const struct host_facts *host, struct audit_facts *facts)
 	facts->intention_count = host->count;
 	facts->tls = host->tls;
 	facts->server = host->server;
+	facts->logs = host->logs;
 }
 
 void host_facts_done(struct host_facts *facts)
@@ -157,5 +158,6 @@ void host_facts_done(struct host_facts *facts)
 	host_free(facts->host);
 	tls_facts_free(facts->tls);
 	server_facts_free(facts->server);
+	log_facts_free(facts->logs);
 	*facts = (struct host_facts){0};
 }

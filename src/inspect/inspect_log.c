@@ -2,15 +2,18 @@
 
 /*
  * A log of Dragonfly's, from where it was left. Question `log`: the descriptor `file`, `offset` (bytes), `torn`=1 where
- * that is within a line whose beginning was passed over, `severities` ("WEF": only lines of these, and those without).
+ * that is within a line whose beginning was passed over, `severities` ("WEF": only lines of these, and those without),
+ * `mark` (of an earlier answer: where it is not that of the bytes in front of `offset`, the file was written anew, and
+ * is read from its beginning).
  *
- * Answers: `seen` for each kind of event and each address: `kind`, `count`, `severity`, `time` and `text` of the last one,
- * `address` and `port`; at most MAX_SEEN of them, what is more is in `unlisted` of `position`. Then `position`: `offset`
- * behind the last whole line that was read, `torn`, `more`=1 where the file goes on, `lines`, `others` (lines that are
- * no event), `long` (lines that were longer than a whole look, and left out).
+ * Answers: `seen` for each kind of event and each address: `kind`, `count`, `severity`, `time` and `text` of the last
+ * one, `address` and `port`; at most MAX_SEEN of them, what is more is in `unlisted` of `position`. Then `position`:
+ * `offset` behind the last whole line that was read, `mark`, `torn`, `more`=1 where the file goes on, `rewritten`=1,
+ * `lines`, `others` (lines that are no event), `long` (lines that were longer than a whole look, and left out).
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <openssl/crypto.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +23,8 @@
 
 #define MAX_BYTES (1u << 20)
 #define MAX_SEEN  256u
+/* So long are a few lines: time and process are in them. */
+#define MARK_BYTES 256u
 
 struct seen {
 	struct log_line last;
@@ -110,6 +115,22 @@ static ssize_t read_some(int descriptor, char *bytes, size_t size, int64_t offse
 	return (ssize_t)length;
 }
 
+/* A number (FNV-1a) for the last bytes in front of `offset`. */
+static bool find_mark(int descriptor, int64_t offset, char ret[static 20])
+{
+	char before[MARK_BYTES];
+	size_t size = offset < (int64_t)sizeof(before) ? (size_t)offset : sizeof(before);
+	uint64_t number = 0xcbf29ce484222325u;
+
+	if (!size || read_some(descriptor, before, size, offset - (int64_t)size) != (ssize_t)size)
+		return false;
+	for (size_t i = 0; i < size; i++)
+		number = (number ^ (unsigned char)before[i]) * 0x100000001b3u;
+	OPENSSL_cleanse(before, size);
+	snprintf(ret, 20, "%016" PRIx64, number);
+	return true;
+}
+
 void inspect_log(const struct record *question, struct answer *answer)
 {
 	_cleanup_free_ char *bytes = mem_alloc(MAX_BYTES);
@@ -117,6 +138,9 @@ void inspect_log(const struct record *question, struct answer *answer)
 	int descriptor = question_descriptor(question, "file");
 	bool torn = record_is(question, "torn");
 	const char *at, *end, *stop;
+	const char *known = record_get(question, "mark");
+	char mark[20] = "";
+	bool rewritten = false;
 	int64_t offset;
 	ssize_t length;
 
@@ -125,6 +149,11 @@ void inspect_log(const struct record *question, struct answer *answer)
 		return;
 	}
 	log->severities = record_get(question, "severities");
+	if (known && (!find_mark(descriptor, offset, mark) || strcmp(mark, known) != 0)) {
+		rewritten = true;
+		torn = false;
+		offset = 0;
+	}
 	length = read_some(descriptor, bytes, MAX_BYTES, offset);
 	if (length < 0) {
 		answer_failed(answer, "it cannot be read: %s", strerror((int)-length));
@@ -149,6 +178,9 @@ void inspect_log(const struct record *question, struct answer *answer)
 		say_seen(&log->seen[i], answer);
 	answer_begin(answer, "position");
 	record_number(answer->text, "offset", offset + (at - bytes));
+	if (find_mark(descriptor, offset + (at - bytes), mark))
+		record_text(answer->text, "mark", mark);
+	record_number(answer->text, "rewritten", rewritten);
 	record_number(answer->text, "torn", torn);
 	record_number(answer->text, "more", length == MAX_BYTES);
 	record_number(answer->text, "lines", log->lines);
