@@ -17,9 +17,9 @@
 
 /* What its flags ask for. Texts are the intention's, or static. */
 struct log_place {
-	const char *folder; /* where files are; NULL: it writes none */
-	bool temporary;	    /* no flag names the folder, so it is the one for temporary files */
-	bool to_stderr;	    /* all of it goes to stderr (or stdout), too or only; else errors only */
+	const char *folder;   /* where files are; NULL: it writes none */
+	bool temporary;	      /* no flag names the folder, so it is the one for temporary files */
+	bool to_stderr;	      /* all of it goes to stderr (or stdout), too or only; else errors only */
 	int64_t buffer_level; /* lines of this severity and below wait in memory: 0 = information, -1 = none */
 	int64_t minimum;      /* the least severity that is written: 0 information, 1 warnings, 2 errors */
 	int64_t megabytes;    /* the size at which a new file is begun */
@@ -28,8 +28,8 @@ struct log_place {
 /* Pure. */
 void log_place_read(const struct intention *intention, struct log_place *ret);
 
-/* A name of a file of the log of `program`, "dragonfly": "dragonfly.HOST.USER.log.WARNING.20261122-155316.4711.log", and
- * without "HOST." and "log.", as abseil names it. `severity`: "WARNING". False: it is none. Pure. */
+/* A name of a file of the log of `program`, "dragonfly": "dragonfly.HOST.USER.log.WARNING.20261122-155316.4711.log",
+ * and without "HOST." and "log.", as abseil names it. `severity`: "WARNING". False: it is none. Pure. */
 struct log_name {
 	char date[16]; /* "20261122-155316"; later ones are greater */
 	uint32_t pid;  /* as the server sees itself */
@@ -98,7 +98,8 @@ struct log_seen {
 struct log_position {
 	uint64_t offset;
 	bool torn;     /* within a line whose beginning was passed over */
-	char mark[20]; /* a number for the bytes in front, by which it is seen that the file was written anew; "": none */
+	char mark[20]; /* a number for the bytes in front, by which it is seen that the file was written anew; "": none
+			*/
 };
 
 /* What one look found. */

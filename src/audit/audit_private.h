@@ -139,3 +139,9 @@ void assess_waivers(const struct check *check, const struct audit_facts *facts, 
 /* The same with the waivers of this part's checks. */
 void waive_part(
 	const struct check *check, const struct audit_facts *facts, enum audit_part part, struct findings *ret);
+
+/* ---- audit_logs.c: the server's log ---- */
+void assess_logs_enabled(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_logs_private(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_logs_buffered(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_logs_space(const struct check *check, const struct audit_facts *facts, struct findings *ret);

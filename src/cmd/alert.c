@@ -12,9 +12,9 @@
 struct alert_window {
 	uint32_t rule;
 	struct alert_who who;
-	int64_t part; /* the latest, by its number since the beginning of time */
+	int64_t part;		/* the latest, by its number since the beginning of time */
 	uint64_t counts[PARTS]; /* counts[n % PARTS] is of part n, for the last PARTS of them */
-	double last; /* when something was noted */
+	double last;		/* when something was noted */
 	bool alerted;
 	double quiet_until;
 };
@@ -22,8 +22,8 @@ struct alert_window {
 static bool is_of(const struct alert_window *window, uint32_t rule, const struct alert_who *who)
 {
 	return window->rule == rule && window->who.known == who->known &&
-	       (!who->known || (window->who.width == who->width &&
-				       value_compare(window->who.address, who->address) == 0));
+	       (!who->known ||
+		       (window->who.width == who->width && value_compare(window->who.address, who->address) == 0));
 }
 
 static uint64_t total(const struct alert_window *window)

@@ -2,9 +2,9 @@
 
 /*
  * Errands: what takes seconds (a silent server, a name that resolves slowly) is done by a child of watch, while watch
- * itself goes on watching and healing. The child is a copy of us as we were, so whatever we read meanwhile, and whatever
- * policy takes the place of the one before, is none of its business; what it found out it tells as records. What it
- * needed in memory goes with it.
+ * itself goes on watching and healing. The child is a copy of us as we were, so whatever we read meanwhile, and
+ * whatever policy takes the place of the one before, is none of its business; what it found out it tells as records.
+ * What it needed in memory goes with it.
  */
 
 #include <errno.h>

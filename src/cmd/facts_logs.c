@@ -79,11 +79,11 @@ static enum stderr_to find_stderr(const struct process *process)
 	if (length < 0)
 		return STDERR_UNKNOWN;
 	target[length] = '\0';
-	return strcmp(target, "/dev/null") == 0		 ? STDERR_NOTHING
-	       : strncmp(target, "/dev/", 5) == 0	 ? STDERR_TERMINAL
-	       : strncmp(target, "pipe:", 5) == 0	 ? STDERR_PIPE
-	       : strncmp(target, "socket:", 7) == 0	 ? STDERR_JOURNAL
-							 : STDERR_FILE;
+	return strcmp(target, "/dev/null") == 0	    ? STDERR_NOTHING
+	       : strncmp(target, "/dev/", 5) == 0   ? STDERR_TERMINAL
+	       : strncmp(target, "pipe:", 5) == 0   ? STDERR_PIPE
+	       : strncmp(target, "socket:", 7) == 0 ? STDERR_JOURNAL
+						    : STDERR_FILE;
 }
 
 static void look_into(int directory, const struct process *process, struct log_told *told)

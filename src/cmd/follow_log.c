@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * The log of each Dragonfly server that runs. Two files are followed: that of warnings, where what is written is there at
- * once, and that of information, which has all lines again, so that of it only its own severity counts; it is written
- * late (--logbuflevel=-1 mends that). Reading is an errand, and what stands there is read by dflyguard-probe.
+ * The log of each Dragonfly server that runs. Two files are followed: that of warnings, where what is written is there
+ * at once, and that of information, which has all lines again, so that of it only its own severity counts; it is
+ * written late (--logbuflevel=-1 mends that). Reading is an errand, and what stands there is read by dflyguard-probe.
  *
- * Files that are there when watch begins are read from their ends; those of a server that starts later, or that take the
- * place of others, from their beginnings. Where watch is, it knows in memory only. A file that is followed stays open, so
- * that what was written to it is read also when its name is gone. Nothing is lost without a word.
+ * Files that are there when watch begins are read from their ends; those of a server that starts later, or that take
+ * the place of others, from their beginnings. Where watch is, it knows in memory only. A file that is followed stays
+ * open, so that what was written to it is read also when its name is gone. Nothing is lost without a word.
  */
 
 #include <errno.h>
@@ -66,7 +66,7 @@ static void find_newer(struct watch *watch, struct log_server *server, size_t ki
 {
 	struct log_file *file = &server->files[kind];
 	char *name = log_newest(server->directory, server->program, kinds[kind].severity, server->pid);
-	struct stat status;
+	struct stat status, old;
 	int descriptor = name ? open_file(server->directory, name, &status) : -1;
 
 	if (descriptor < 0) {
@@ -78,7 +78,9 @@ static void find_newer(struct watch *watch, struct log_server *server, size_t ki
 		free(name);
 		return;
 	}
-	/* What is read now goes first; the new one is found again then. */
+	/* What is read now goes first, also what was written a moment ago; the new one is found again then. */
+	if (file->descriptor >= 0 && fstat(file->descriptor, &old) == 0)
+		file->size = (uint64_t)old.st_size;
 	if (file->descriptor >= 0 && file->size > file->position.offset) {
 		file->newer = true;
 		close(descriptor);
@@ -130,15 +132,20 @@ static bool look_at_file(struct watch *watch, const struct log_server *server, s
 			"%s/%s was cut short, from %" PRIu64 " bytes to %" PRIu64 ": it is read from its beginning",
 			server->folder, file->name, file->position.offset, file->size);
 		file->position = (struct log_position){0};
+		file->asked = 0;
 	}
 	behind = file->size - file->position.offset;
 	if (behind > BEHIND_MOST) {
-		watch_say(watch, EVENT_LOG, "%s/%s grows faster than it can be read: %" PRIu64 " bytes were passed over",
-			server->folder, file->name, behind - BEHIND_KEPT);
+		watch_say(watch, EVENT_LOG,
+			"%s/%s grows faster than it can be read: %" PRIu64 " bytes were passed over", server->folder,
+			file->name, behind - BEHIND_KEPT);
 		watch->log.lost_bytes += behind - BEHIND_KEPT;
 		file->position = (struct log_position){.offset = file->size - BEHIND_KEPT, .torn = true};
 	}
-	return behind > 0;
+	if (!behind)
+		file->asked = 0;
+	/* A line that has no end yet was asked for already. */
+	return behind > 0 && file->size != file->asked;
 }
 
 /* --- servers --- */
@@ -156,8 +163,8 @@ static void begin_server(struct watch *watch, const struct process *process, con
 		.files = {{.descriptor = -1}, {.descriptor = -1}}};
 	log_place_read(intention, &place);
 	if (!place.folder) {
-		server->unknown = mem_format("process %u writes its log to standard error, which is not followed",
-			process->pid);
+		server->unknown =
+			mem_format("process %u writes its log to standard error, which is not followed", process->pid);
 		return;
 	}
 	server->folder = mem_string(place.folder);
@@ -187,8 +194,7 @@ void log_servers(struct watch *watch)
 	log->more = 0;
 	for (size_t i = 0; i < host->count; i++) {
 		size_t number = host->intentions[i].process;
-		const struct process *process =
-			number == LISTENERS_NO_INDEX ? NULL : &host->host->processes[number];
+		const struct process *process = number == LISTENERS_NO_INDEX ? NULL : &host->host->processes[number];
 		struct log_server *server = process ? find_server(log, process) : NULL;
 
 		if (server)
@@ -281,8 +287,12 @@ void log_step(struct watch *watch, double now)
 		leave_servers(log);
 		return;
 	}
-	for (size_t i = 0; i < log->asked_count; i++)
-		keep[i] = log->servers[log->asked[i] / 2].files[log->asked[i] % 2].descriptor;
+	for (size_t i = 0; i < log->asked_count; i++) {
+		struct log_file *file = &log->servers[log->asked[i] / 2].files[log->asked[i] % 2];
+
+		keep[i] = file->descriptor;
+		file->asked = file->size;
+	}
 	if (errand_begin(&log->errand, ask_logs, watch, keep, log->asked_count, now + LOG_SECONDS, &err) < 0)
 		watch_trouble(watch, &log->trouble, &err);
 }
@@ -380,8 +390,16 @@ static int take_file(struct watch *watch, const struct records *records, int64_t
 	int code = log_hear(records, id, &look, err);
 
 	if (code < 0) {
+		file->asked = 0;
 		err_prefix(err, "%s", file->name);
 		return code;
+	}
+	if (look.more)
+		file->asked = 0;
+	/* The writer is gone, and this line will have no end. */
+	else if ((file->newer || server->gone) && look.position.offset < file->size) {
+		watch->log.lost_bytes += file->size - look.position.offset;
+		look.position = (struct log_position){.offset = file->size};
 	}
 	if (look.rewritten)
 		watch_say(watch, EVENT_LOG, "%s/%s was written anew: it is read from its beginning", server->folder,
@@ -415,6 +433,8 @@ void log_hear_errand(struct watch *watch, double now)
 		return;
 	if (code == 0 && records->count && strcmp(records->items[0].name, "trouble") == 0)
 		code = err_set(&err, EIO, ERR_IO, "%s", record_get(records->items, "why"));
+	for (size_t i = 0; code < 0 && i < log->asked_count; i++)
+		log->servers[log->asked[i] / 2].files[log->asked[i] % 2].asked = 0;
 	for (size_t i = 0; code == 0 && i < log->asked_count; i++)
 		code = take_file(watch, records, (int64_t)i, now, &err);
 	if (code < 0)

@@ -501,8 +501,9 @@ static int run(struct loop *loop)
 	find_listeners(loop);
 	watch->began = now_seconds();
 	look(loop);
-	tell_start(loop);
+	/* From here on what is written to a log is new. */
 	run_errands(loop, now_seconds());
+	tell_start(loop);
 	loop->next_question = now_seconds() + (double)options->period;
 	while (step(loop))
 		;

@@ -43,8 +43,9 @@ struct alert_who {
 	struct value address;
 };
 
-#define ALERT_WINDOWS 2048u /* pairs of rule and source that are kept; then the one is forgotten that rested longest   \
-			     */
+#define ALERT_WINDOWS                                                                                                  \
+	2048u /* pairs of rule and source that are kept; then the one is forgotten that rested longest                 \
+	       */
 
 /* Zero-initialise; free with alerts_done(). */
 struct alerts {
@@ -196,8 +197,9 @@ struct log_file {
 	dev_t device;
 	ino_t inode;
 	struct log_position position;
-	uint64_t size; /* as it was when it was last looked at */
-	bool newer;    /* another one took its place: to be read to its end, and then left */
+	uint64_t size;	/* as it was when it was last looked at */
+	uint64_t asked; /* the size up to which it was asked for; 0: ask again */
+	bool newer;	/* another one took its place: to be read to its end, and then left */
 };
 
 struct log_server {

@@ -82,8 +82,10 @@ static void raise_alert(struct watch *watch, const struct alert *rule, const str
 	}
 	watch->alerted[rule->on]++;
 	watch->banned += changed;
-	watch_tell(watch,
-		(struct report_event){.event = EVENT_ALERT, .message = text_string(&message), .alert = &alert, .origin = rule->origin});
+	watch_tell(watch, (struct report_event){.event = EVENT_ALERT,
+				  .message = text_string(&message),
+				  .alert = &alert,
+				  .origin = rule->origin});
 }
 
 void attack_note(struct watch *watch, enum alert_on on, const struct alert_who *who, uint64_t count, double when)
@@ -153,8 +155,9 @@ static uint64_t entry_number(const struct server_denial *denial)
 
 		return add(add(hash, number), denial->created);
 	}
-	hash = add(add(hash, denial->created), denial->reason);
-	return add(add(add(hash, denial->object), denial->user), denial->client);
+	hash = add(add(add(add(hash, denial->created), denial->reason), denial->object), denial->user);
+	/* Redis before 7.2 tells neither, and puts into one what is alike, whoever it is of. */
+	return denial->created ? add(hash, denial->client) : hash;
 }
 
 static void put_denial(const struct server_denial *denial, struct text *text, size_t *count)
@@ -211,9 +214,9 @@ static int compare(const void *left, const void *right)
 /* How many of the entry were not there before. */
 static uint64_t new_of(const struct attacks *attacks, uint64_t number, uint64_t count)
 {
-	const uint64_t *found =
-		attacks->entry_count ? bsearch(&number, attacks->entries, attacks->entry_count, 2 * sizeof(number), compare)
-				     : NULL;
+	const uint64_t *found = attacks->entry_count ? bsearch(&number, attacks->entries, attacks->entry_count,
+							       2 * sizeof(number), compare)
+						     : NULL;
 
 	return !found ? count : count > found[1] ? count - found[1] : 0;
 }
@@ -233,44 +236,86 @@ static bool read_who(const struct record *record, struct alert_who *ret)
 	return true;
 }
 
+/* One entry, or several that cannot be told apart. */
+struct entry {
+	uint64_t number, count;
+	const struct record *record; /* the newest of them */
+};
+
+static bool read_entry(const struct record *record, struct entry *ret)
+{
+	const char *number = record_get(record, "number");
+	int64_t count;
+
+	if (strcmp(record->name, "denied") != 0 || !number || !record_get_number(record, "count", 1, INT64_MAX, &count))
+		return false;
+	*ret = (struct entry){.number = strtoull(number, NULL, 16), .count = (uint64_t)count, .record = record};
+	return true;
+}
+
+static int compare_entries(const void *left, const void *right)
+{
+	const struct entry *a = left, *b = right;
+
+	/* The newest come first. */
+	return a->number != b->number ? compare(&a->number, &b->number)
+				      : (a->record > b->record) - (a->record < b->record);
+}
+
+/* Sorted, and each once. The caller frees them. */
+static struct entry *read_entries(const struct records *records, size_t *ret_count)
+{
+	struct entry *entries = mem_zero(records->count + 1, sizeof(*entries));
+	size_t count = 0, kept = 0;
+
+	for (size_t i = 0; i < records->count; i++)
+		count += read_entry(&records->items[i], &entries[count]);
+	qsort(entries, count, sizeof(*entries), compare_entries);
+	for (size_t i = 0; i < count; i++)
+		if (kept && entries[kept - 1].number == entries[i].number)
+			entries[kept - 1].count += entries[i].count;
+		else
+			entries[kept++] = entries[i];
+	*ret_count = kept;
+	return entries;
+}
+
+/* Tells what is new. True where it is a login that failed. */
+static bool note_entry(struct watch *watch, const struct record *record, uint64_t fresh, double now)
+{
+	const char *age = record_get(record, "age");
+	double seconds = age ? strtod(age, NULL) : 0;
+	bool auth = record_is(record, "auth");
+	struct alert_who who;
+
+	/* It was since the last time that we asked, whatever the server says. */
+	if (!(seconds >= 0 && seconds <= ATTACKS_EVERY * 2))
+		seconds = 0;
+	read_who(record, &who);
+	attack_note(watch, auth ? ALERT_AUTH_FAILURES : ALERT_ACL_DENIALS, &who, fresh, now - seconds);
+	return auth;
+}
+
 /* Tells the entries that are new, and remembers all. How many failed logins are among them. */
 static uint64_t take_entries(struct watch *watch, const struct records *records, double now)
 {
 	struct attacks *attacks = &watch->attacks;
-	uint64_t *entries = mem_zero(records->count + 1, 2 * sizeof(*entries));
-	size_t kept = 0;
+	size_t count;
+	_cleanup_free_ struct entry *entries = read_entries(records, &count);
+	uint64_t *seen = mem_zero(count + 1, 2 * sizeof(*seen));
 	uint64_t failures = 0;
 
-	for (size_t i = 0; i < records->count; i++) {
-		const struct record *record = &records->items[i];
-		const char *number = record_get(record, "number");
-		const char *age = record_get(record, "age");
-		struct alert_who who;
-		int64_t count;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t fresh = new_of(attacks, entries[i].number, entries[i].count);
 
-		if (strcmp(record->name, "denied") != 0 || !number ||
-			!record_get_number(record, "count", 1, INT64_MAX, &count))
-			continue;
-		entries[2 * kept] = strtoull(number, NULL, 16);
-		entries[2 * kept + 1] = (uint64_t)count;
-		uint64_t fresh = new_of(attacks, entries[2 * kept], (uint64_t)count);
-		bool auth = record_is(record, "auth");
-		double seconds = age ? strtod(age, NULL) : 0;
-
-		kept++;
-		if (!attacks->begun || !fresh)
-			continue;
-		/* It was since the last time that we asked, whatever the server says. */
-		if (!(seconds >= 0 && seconds <= ATTACKS_EVERY * 2))
-			seconds = 0;
-		read_who(record, &who);
-		failures += auth ? fresh : 0;
-		attack_note(watch, auth ? ALERT_AUTH_FAILURES : ALERT_ACL_DENIALS, &who, fresh, now - seconds);
+		seen[2 * i] = entries[i].number;
+		seen[2 * i + 1] = entries[i].count;
+		if (attacks->begun && fresh && note_entry(watch, entries[i].record, fresh, now))
+			failures += fresh;
 	}
-	qsort(entries, kept, 2 * sizeof(*entries), compare);
 	free(attacks->entries);
-	attacks->entries = entries;
-	attacks->entry_count = kept;
+	attacks->entries = seen;
+	attacks->entry_count = count;
 	return failures;
 }
 
@@ -353,10 +398,10 @@ static void note_refused(struct watch *watch, const struct refused_seen *now_see
 {
 	const struct attacks *attacks = &watch->attacks;
 	const struct alert_who who = {.known = true, .width = now_seen->width, .address = now_seen->address};
-	const struct refused_seen *before =
-		attacks->refused_count ? bsearch(now_seen, attacks->refused, attacks->refused_count,
-						 sizeof(*now_seen), compare_refused)
-				       : NULL;
+	const struct refused_seen *before = attacks->refused_count
+						    ? bsearch(now_seen, attacks->refused, attacks->refused_count,
+							      sizeof(*now_seen), compare_refused)
+						    : NULL;
 	/* Who was forgotten by the kernel begins at nothing. */
 	uint64_t all = before && before->all <= now_seen->all ? before->all : 0;
 	uint64_t plaintext = before && before->plaintext <= now_seen->plaintext ? before->plaintext : 0;
