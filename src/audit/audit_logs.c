@@ -65,8 +65,8 @@ static void assess_stderr(const struct check *check, const char *subject, const 
 		finding_add(ret, check, OUTCOME_FAIL, subject, "it goes to a terminal, and is gone with it");
 		return;
 	case STDERR_PIPE:
-		finding_add(ret, check, OUTCOME_UNKNOWN, subject, "it goes to a pipe: who keeps it is not known")->severity =
-			SEVERITY_INFO;
+		finding_add(ret, check, OUTCOME_UNKNOWN, subject, "it goes to a pipe: who keeps it is not known")
+			->severity = SEVERITY_INFO;
 		return;
 	case STDERR_JOURNAL:
 	case STDERR_FILE:
@@ -94,7 +94,8 @@ static bool assess_enabled(const struct check *check, const char *subject, const
 	else if (!place->folder)
 		assess_stderr(check, subject, intention, told->stderr_to, ret);
 	else if (place->temporary)
-		finding_add(ret, check, OUTCOME_FAIL, subject, "log_dir is not set: it goes to the folder for temporary files");
+		finding_add(ret, check, OUTCOME_FAIL, subject,
+			"log_dir is not set: it goes to the folder for temporary files");
 	else if (is_fleeting(place->folder))
 		finding_add(ret, check, OUTCOME_FAIL, subject, "%s is emptied now and then", place->folder);
 	else if (told->absent)
@@ -124,7 +125,8 @@ static bool assess_private(const struct check *check, const char *subject, const
 	else if (told->mode & 02)
 		finding_add(ret, check, OUTCOME_FAIL, subject, "everybody may write into %s", told->place.folder);
 	else if (!(told->mode & 01))
-		finding_add(ret, check, OUTCOME_PASS, subject, "only its owner and group get into %s", told->place.folder);
+		finding_add(
+			ret, check, OUTCOME_PASS, subject, "only its owner and group get into %s", told->place.folder);
 	else if (!told->file)
 		finding_add(ret, check, OUTCOME_UNKNOWN, subject, "there is no file in %s yet", told->place.folder)
 			->severity = SEVERITY_INFO;

@@ -137,8 +137,7 @@ void assess_environments(const struct check *check, const struct audit_facts *fa
 /* Runs last: marks findings in `ret`, and adds its own. */
 void assess_waivers(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 /* The same with the waivers of this part's checks. */
-void waive_part(
-	const struct check *check, const struct audit_facts *facts, enum audit_part part, struct findings *ret);
+void waive_part(const struct check *check, const struct audit_facts *facts, enum audit_part part, struct findings *ret);
 
 /* ---- audit_logs.c: the server's log ---- */
 void assess_logs_enabled(const struct check *check, const struct audit_facts *facts, struct findings *ret);

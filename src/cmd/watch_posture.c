@@ -2,9 +2,9 @@
 
 /*
  * What a server must be asked for (TLS, passwords, doors that are open), and what others write (certificates, logs). A
- * silent server takes half a minute for that, so it is an errand: at the start, when the sockets are others, and as often
- * as all is compared. The child judges, too, and tells findings; until its first answer nobody has looked, and nothing is
- * told of it.
+ * silent server takes half a minute for that, so it is an errand: at the start, when the sockets are others, and as
+ * often as all is compared. The child judges, too, and tells findings; until its first answer nobody has looked, and
+ * nothing is told of it.
  */
 
 #include <errno.h>
@@ -53,10 +53,8 @@ static void ask_all(void *data, struct text *text, size_t *count)
 	struct watch *watch = data;
 	const struct policy *policy = watch->follow.policy;
 	const struct environment *environment = watch->follow.environment;
-	struct audit_facts facts = {.policy = policy,
-		.environment = environment,
-		.unchanged = watch->known,
-		.now = (uint64_t)time(NULL)};
+	struct audit_facts facts = {
+		.policy = policy, .environment = environment, .unchanged = watch->known, .now = (uint64_t)time(NULL)};
 	struct findings found = {0};
 
 	host_facts_read_tls(policy, environment, &watch->host);

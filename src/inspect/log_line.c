@@ -194,8 +194,8 @@ static bool read_failure(struct rest rest, struct log_line *ret)
 	return true;
 }
 
-/* "Error reading from peer A:P 4 < 5, socket state: ..." is right about who; "Error handshaking ... Remote: A:P" of IPv6
- * is not (the bytes of each word are swapped), so that is left out. */
+/* "Error reading from peer A:P 4 < 5, socket state: ..." is right about who; "Error handshaking ... Remote: A:P" of
+ * IPv6 is not (the bytes of each word are swapped), so that is left out. */
 static bool read_tls(struct rest rest, struct log_line *ret)
 {
 	struct rest behind = rest;
@@ -282,7 +282,8 @@ static bool read_flag(struct rest rest, struct log_line *ret)
 	if (!take_text(&rest, "Illegal value '"))
 		return false;
 	ret->kind = LOG_KIND_CONFIG_REFUSED;
-	/* The value, which may be secret and hold anything, stands in front: the last of these words is the server's. */
+	/* The value, which may be secret and hold anything, stands in front: the last of these words is the server's.
+	 */
 	for (struct rest next = rest; skip_to(&next, "' specified for flag '");) {
 		rest = next;
 		put_word(ret, "flag ", &rest, "_-.");

@@ -28,9 +28,9 @@ enum log_kind {
 
 struct log_line {
 	enum log_kind kind;
-	char severity;	 /* 'I', 'W', 'E', 'F'; 0: no prefix */
-	char time[32];	 /* as it stands there, local: "2026-11-22 15:53:16", "11-22 15:53:16"; or "" */
-	bool has_peer;	 /* the next three: who did it, or where it listens */
+	char severity; /* 'I', 'W', 'E', 'F'; 0: no prefix */
+	char time[32]; /* as it stands there, local: "2026-11-22 15:53:16", "11-22 15:53:16"; or "" */
+	bool has_peer; /* the next three: who did it, or where it listens */
 	enum width width;
 	struct value address;
 	uint16_t port;

@@ -214,9 +214,9 @@ static bool too_many(struct reader *reader, enum section_kind kind, uint32_t lin
 		return false;
 	if (!reader->over[kind])
 		mistake_add(reader, line, "%s",
-			expects ? "more than 10,000 expectations: join those that differ in 'from' or 'to' only"
+			expects	 ? "more than 10,000 expectations: join those that differ in 'from' or 'to' only"
 			: alerts ? "more than 64 alerts: join those that differ little"
-				: "more than 1,000 waivers: join them, with * in their 'subject'");
+				 : "more than 1,000 waivers: join them, with * in their 'subject'");
 	reader->over[kind] = true;
 	return true;
 }
