@@ -77,7 +77,7 @@ t "every exit status is in the manual page, and back" statuses
 
 # The rows of the tables in policy_schema.c.
 schema() {
-	sed -nE 's/^\t(TEXT|LIST|PORT|CHOICE|COUNT)\([a-z]+, "([a-z0-9_]+)".*/\2/p' src/policy/policy_schema.c
+	sed -nE 's/^\t(TEXT|LIST|PORT|CHOICE|COUNT|DURATION)\([a-z]+, "([a-z0-9_]+)".*/\2/p' src/policy/policy_schema.c
 }
 policy_options() {
 	[ "$(schema | wc -l)" -ge 30 ] || wrong "src/policy/policy_schema.c was not understood"
