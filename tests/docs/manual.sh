@@ -23,7 +23,7 @@ item() { # item NAME: what the manual says about a policy option
 }
 subsections_of_policy() {
 	local title
-	for title in 'Outside all sections' service 'network NAME' 'environment NAME' expect 'waive ID'; do subsection "$title"; done
+	for title in 'Outside all sections' service 'network NAME' 'environment NAME' expect alert 'waive ID'; do subsection "$title"; done
 }
 says() { # says WHAT TEXT: the manual holds this word
 	plain $manual | grep -qwF -- "$2" || wrong "$manual does not name the $1 '$2'"

@@ -101,7 +101,7 @@ by_events() {
 	watcher=$!
 	told 5 '"event": "start"'
 	nft insert rule inet dflyguard judge accept
-	told 2 '"event": "drift", "message": null, "kind": "remove", "object": "chain judge rule 1", "expected": null, "observed": "accept", "policy": ".*policy.conf:[0-9]+".*"process": \{"pid": [0-9]+, "name": "nft"\}\}$'
+	told 2 '"event": "drift", "message": null, "kind": "remove", "object": "chain judge rule 1", "expected": null, "observed": "accept", "policy": ".*policy.conf:[0-9]+".*"process": \{"pid": [0-9]+, "name": "nft"\}, "alert": null\}$'
 	kill "$watcher"
 	wait "$watcher" || wrong "JSON: exit status $?"
 	expect_equal "lines that are no object" 0 "$(grep -cvE '^\{.*\}$' "$events")"
