@@ -103,11 +103,14 @@ $(BUILD)/tests/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(CFLAGS) -Itests/unit -Isrc $(PACKAGE_CFLAGS) -MMD -MP -c -o $@ $<
 
+# A part of dflyguard-probe that needs none of its libraries.
+$(BUILD)/tests/test_logs $(BUILD)/tests/fuzz_server_log: $(BUILD)/inspect/log_line.o
+
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libdflyguard.a
-	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libdflyguard.a $(PACKAGE_LIBS) $$($(PKG_CONFIG) --libs cmocka)
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libdflyguard.a $(PACKAGE_LIBS) $$($(PKG_CONFIG) --libs cmocka)
 
 $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/libdflyguard.a
-	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
 
 # These are of the program without privileges, and linked as it is.
 INSPECT_TESTS := $(addprefix $(BUILD)/tests/,test_sandbox fuzz_inspect)

@@ -10,6 +10,7 @@
 #include "flags.h"
 #include "foreign.h"
 #include "listeners.h"
+#include "logs.h"
 #include "owner.h"
 #include "policy.h"
 #include "ruleset.h"
@@ -74,6 +75,7 @@ struct audit_facts {
 	bool posture_left_out;		   /* both are NULL because somebody decided so: informational */
 	uint64_t now;			   /* seconds since 1970: until when waivers hold */
 	bool all_environments;		   /* the policy's environments are to be compared */
+	const struct log_facts *logs;	   /* NULL: nobody looked where the log goes */
 };
 
 struct check;
@@ -125,6 +127,12 @@ const struct check *audit_check_find(const char *id);
 /* Runs all checks, and marks what the policy waives. `ret` is zero-initialised, and sorted: failures first, then what
  * is unknown, the worst first; what is waived comes last. */
 void audit_run(const struct audit_facts *facts, struct findings *ret);
+/* The same with a part of the checks: what this host alone tells, at once; or what a server must be asked for, and
+ * files that others write, which may take seconds. */
+enum audit_part { AUDIT_HOST, AUDIT_ASKED };
+void audit_run_part(const struct audit_facts *facts, enum audit_part part, struct findings *ret);
+/* Which part a check of audit belongs to. */
+enum audit_part audit_part_of(const char *id);
 
 /* What only a watch can know, since it stays. All pointers are borrowed. */
 struct watch_facts {
@@ -139,6 +147,8 @@ struct watch_facts {
 	const char *own_unknown;       /* and why it never can be, by this kernel; NULL: it can */
 	const char *own_failed;	       /* and why it is not now; NULL: it is */
 	bool own_waits;		       /* ... which is as it should be */
+	bool log;		       /* a server runs, whose log is to be followed */
+	const char *log_unknown;       /* and why it is not; NULL: it is */
 };
 
 /* The checks of watch, beside those of audit_check(); NULL behind the last one. Static. */

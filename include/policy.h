@@ -20,6 +20,7 @@
 #define POLICY_MAX_REPORTED	200u		    /* mistakes reported in one run; then one line says how many more */
 #define POLICY_MAX_NAME		64u		    /* bytes in the name of a network or an environment */
 #define POLICY_MAX_EXPECTATIONS 10000u
+#define POLICY_MAX_ALERTS	64u
 #define POLICY_MAX_WAIVERS	1000u
 #define POLICY_MAX_WORDS	500u /* bytes in a waiver's reason or subject */
 
@@ -43,6 +44,17 @@ enum bind_guard_mode { BIND_GUARD_OFF, BIND_GUARD_DENY, BIND_GUARD_REWRITE };
 /* What an expectation's connection says first, and what becomes of it. */
 enum speaks_mode { SPEAKS_TLS, SPEAKS_PLAINTEXT };
 enum expect_verdict { EXPECT_ALLOW, EXPECT_REFUSE };
+/* What an alert counts. */
+enum alert_on {
+	ALERT_AUTH_FAILURES,	  /* ACL LOG, the server's counter, its log */
+	ALERT_ACL_DENIALS,	  /* ACL LOG */
+	ALERT_TLS_ERRORS,	  /* the server's log */
+	ALERT_PLAINTEXT,	  /* packets that the firewall refused, since they were no TLS */
+	ALERT_REFUSED,		  /* packets that the firewall refused, for whatever reason */
+	ALERT_DANGEROUS_COMMANDS, /* the server's log, where it is told to write them */
+	ALERT_WILDCARD_LISTENER,  /* sockets, and the server's log */
+};
+#define ALERT_ON_COUNT (ALERT_WILDCARD_LISTENER + 1)
 
 /* The word that the policy uses for a value, such as "required". Static storage. */
 const char *tls_mode_name(enum tls_mode mode);
@@ -57,6 +69,9 @@ const char *routed_mode_name(enum routed_mode mode);
 const char *bind_guard_mode_name(enum bind_guard_mode mode);
 const char *speaks_mode_name(enum speaks_mode mode);
 const char *expect_verdict_name(enum expect_verdict verdict);
+const char *alert_on_name(enum alert_on on);
+/* Whether who did it is told by somebody who cannot be lied to by a client: not by a line of a log. */
+bool alert_may_ban(enum alert_on on);
 
 /* A reference to a network by its name, as written. */
 struct network_reference {
@@ -175,6 +190,22 @@ struct waiver {
 	uint32_t environment_name_origin, reason_origin, subject_origin, until_origin;
 };
 
+/* When watch raises an alert: `count` of these within so many seconds, of one source where the source is known, else of
+ * all. */
+struct alert {
+	uint32_t origin;
+	uint32_t environment;	/* index in policy.environments, or POLICY_EVERY_ENVIRONMENT */
+	char *environment_name; /* as written; NULL: not written, which it cannot be inside an environment */
+	enum alert_on on;
+	uint32_t count;	 /* 1 to 1,000,000; default 10 */
+	uint32_t within; /* seconds, 1 to 86,400; default 60 */
+	uint32_t ban;	 /* seconds that `watch --heal` bans the source; default 0 = not at all */
+	uint32_t environment_name_origin, on_origin, count_origin, within_origin, ban_origin;
+};
+
+/* What alerts there are where the policy names none: failed logins, without a ban. Static. */
+extern const struct alert alert_standard;
+
 /* A piece of the spliced text: its lines from `start` on are lines of `file` from `file_line` on. */
 struct policy_segment {
 	uint32_t start;
@@ -212,6 +243,8 @@ struct policy {
 	size_t expectation_count;
 	struct waiver *waivers; /* in the order of the text, inside and outside environments */
 	size_t waiver_count;
+	struct alert *alerts; /* the same */
+	size_t alert_count;
 	size_t source_count; /* written sources, all lists */
 };
 

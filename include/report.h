@@ -147,6 +147,8 @@ enum event {
 	EVENT_FINDING,	/* a check that failed, or became unknown */
 	EVENT_RESOLVED, /* one that does so no more */
 	EVENT_ENDED,	/* connections that said nothing */
+	EVENT_ALERT,	/* as many of something as the policy says is too many */
+	EVENT_LOG,	/* the server's log tells something, or something became of the log */
 	EVENT_POLICY,	/* another policy is in force from now on */
 	EVENT_TROUBLE,	/* something could not be done; it is tried again */
 	EVENT_STOP,
@@ -156,15 +158,28 @@ enum event {
 /* "drift": as in JSON. Static. */
 const char *event_name(enum event event);
 
+/* An alert of the policy. */
+struct report_alert {
+	enum alert_on on;
+	const char *source; /* an address; NULL: nobody tells who it was */
+	uint64_t count;
+	uint32_t within; /* seconds */
+	uint32_t ban;	 /* seconds that the policy says; 0: none */
+	bool banned;
+	const char *not_banned; /* why not, or NULL */
+};
+
 struct report_event {
 	enum event event;
-	uint64_t time;		       /* nanoseconds since 1970 */
-	const char *environment;       /* NULL: none is known */
-	const struct policy *policy;   /* for places in it, or NULL */
-	const char *message;	       /* one sentence, or NULL where `change` or `finding` says it */
-	const struct change *change;   /* drift */
-	const struct finding *finding; /* finding, resolved */
-	uint32_t process;	       /* that did it; 0: not known */
+	uint64_t time;			  /* nanoseconds since 1970 */
+	const char *environment;	  /* NULL: none is known */
+	const struct policy *policy;	  /* for places in it, or NULL */
+	const char *message;		  /* one sentence, or NULL where `change` or `finding` says it */
+	const struct change *change;	  /* drift */
+	const struct finding *finding;	  /* finding, resolved */
+	const struct report_alert *alert; /* alert */
+	uint32_t origin;		  /* the policy's place, where neither `change` nor `finding` has it */
+	uint32_t process;		  /* that did it; 0: not known */
 	const char *process_name;
 };
 
@@ -181,7 +196,11 @@ struct report_metrics {
 	uint64_t looked, looked_fully;	/* seconds since 1970 */
 	bool watch;			/* the next one is known */
 	uint64_t heals;
-	uint64_t silent; /* connections that watch ended */
+	uint64_t silent;	    /* connections that watch ended */
+	const uint64_t *alerts;	    /* by enum alert_on; NULL: not watched */
+	uint64_t banned;	    /* sources, by alerts */
+	const uint64_t *log_events; /* by enum log_event; NULL: not watched */
+	uint64_t log_lost;	    /* bytes of logs that nobody read */
 };
 
 /* In the text format of Prometheus, as its node_exporter reads files. */

@@ -52,6 +52,7 @@ struct server_denial {
 	char *client;  /* "10.0.0.1:4711", or NULL */
 	char *age;     /* seconds, as told */
 	char *created; /* when it began, in the server's own count; with the rest it names the entry */
+	int64_t entry; /* its number, of servers that have one; -1 */
 	int64_t count;
 };
 
@@ -132,6 +133,7 @@ struct server_access {
 	const char *user;	 /* NULL: default */
 	int password;		 /* a file's descriptor, taken over; -1: nobody */
 	int certificate, key;	 /* of a client for mutual TLS, taken over; -1: none */
+	bool attacks;		 /* only log in and tell who was not let in or not allowed; no knocking */
 };
 
 /* Asks on a connection, which is taken over. `port` is a number for the server: of one that says nothing little more is

@@ -10,7 +10,8 @@ struct check_table {
 	const struct check *checks;
 	size_t count;
 };
-extern const struct check_table firewall_checks, bind_checks, tls_checks, auth_checks, exposure_checks, policy_checks;
+extern const struct check_table firewall_checks, bind_checks, tls_checks, auth_checks, exposure_checks, logs_checks,
+	policy_checks;
 
 /* Appends a finding of the check, with the check's severity and remedy. The pointer is good until the next one. */
 struct finding *finding_add(struct findings *findings, const struct check *check, enum outcome outcome,
@@ -135,3 +136,11 @@ void assess_exposure_version(const struct check *check, const struct audit_facts
 void assess_environments(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 /* Runs last: marks findings in `ret`, and adds its own. */
 void assess_waivers(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+/* The same with the waivers of this part's checks. */
+void waive_part(const struct check *check, const struct audit_facts *facts, enum audit_part part, struct findings *ret);
+
+/* ---- audit_logs.c: the server's log ---- */
+void assess_logs_enabled(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_logs_private(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_logs_buffered(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+void assess_logs_space(const struct check *check, const struct audit_facts *facts, struct findings *ret);

@@ -130,17 +130,29 @@ static void judge(
 	finding->origin = waiver->origin;
 }
 
-void assess_waivers(const struct check *check, const struct audit_facts *facts, struct findings *ret)
+static size_t judge_all(
+	const struct check *check, const struct audit_facts *facts, const enum audit_part *part, struct findings *ret)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < facts->policy->waiver_count; i++) {
-		if (!applies(facts, &facts->policy->waivers[i]))
+		if (!applies(facts, &facts->policy->waivers[i]) ||
+			(part && audit_part_of(facts->policy->waivers[i].check) != *part))
 			continue;
 		count++;
 		judge(check, facts, &facts->policy->waivers[i], ret);
 	}
-	if (!count)
+	return count;
+}
+
+void assess_waivers(const struct check *check, const struct audit_facts *facts, struct findings *ret)
+{
+	if (!judge_all(check, facts, NULL, ret))
 		finding_add(ret, check, OUTCOME_NOT_APPLICABLE, facts->policy->path,
 			"nothing is waived in this environment");
+}
+
+void waive_part(const struct check *check, const struct audit_facts *facts, enum audit_part part, struct findings *ret)
+{
+	judge_all(check, facts, &part, ret);
 }

@@ -4,7 +4,7 @@
 
 #include "audit_private.h"
 
-enum { CHECK_POLICY, CHECK_FIGHT, CHECK_HANDSHAKE, CHECK_OWN, CHECK_COUNT };
+enum { CHECK_POLICY, CHECK_FIGHT, CHECK_HANDSHAKE, CHECK_OWN, CHECK_LOG, CHECK_COUNT };
 
 static const struct check checks[CHECK_COUNT] = {
 	[CHECK_POLICY] = {.id = "policy.bad",
@@ -44,6 +44,14 @@ static const struct check checks[CHECK_COUNT] = {
 		.remedy =
 			"a kernel from 6.9 on; or stop whoever else owns or changes the table, then: systemctl reload "
 			"dflyguard-watch, or kill -HUP"},
+	[CHECK_LOG] = {.id = "watch.log",
+		.area = "watch",
+		.severity = SEVERITY_INFO,
+		.facts = "the server's log",
+		.title = "the server's log is followed",
+		.bad = "Alerts on what only the log tells (failed handshakes, dangerous commands) see nothing.",
+		.unknown = "the log goes where watch does not look, or its folder cannot be read",
+		.remedy = "--log_dir=/var/log/dragonfly in the flagfile, without --logtostderr"},
 };
 
 const struct check *audit_watch_check(size_t index)
@@ -113,10 +121,24 @@ static void assess_own(const struct watch_facts *facts, struct findings *ret)
 		finding_add(ret, check, OUTCOME_PASS, subject, "owned: nobody else can change it");
 }
 
+static void assess_log(const struct watch_facts *facts, struct findings *ret)
+{
+	static const char subject[] = "the server's log";
+	const struct check *check = &checks[CHECK_LOG];
+
+	if (!facts->log)
+		finding_add(ret, check, OUTCOME_NOT_APPLICABLE, subject, "no Dragonfly runs");
+	else if (facts->log_unknown)
+		finding_add(ret, check, OUTCOME_UNKNOWN, subject, "is not followed: %s", facts->log_unknown);
+	else
+		finding_add(ret, check, OUTCOME_PASS, subject, "is followed");
+}
+
 void audit_watch(const struct watch_facts *facts, struct findings *ret)
 {
 	assess_policy(facts, ret);
 	assess_fight(facts, ret);
 	assess_handshake(facts, ret);
 	assess_own(facts, ret);
+	assess_log(facts, ret);
 }

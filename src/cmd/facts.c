@@ -177,6 +177,7 @@ void host_facts_lend(const struct host_facts *host, struct audit_facts *facts)
 	facts->tls_unknown = facts->server_unknown = host->left_out;
 	facts->posture_left_out = host->left_out != NULL;
 	facts->server = host->server;
+	facts->logs = host->logs;
 }
 
 void host_facts_done(struct host_facts *facts)
@@ -191,5 +192,6 @@ void host_facts_done(struct host_facts *facts)
 	host_free(facts->host);
 	tls_facts_free(facts->tls);
 	server_facts_free(facts->server);
+	log_facts_free(facts->logs);
 	*facts = (struct host_facts){0};
 }

@@ -19,6 +19,7 @@ struct host_facts {
 	} * told;
 	struct tls_facts *tls;	     /* NULL: not looked at */
 	struct server_facts *server; /* the same */
+	struct log_facts *logs;	     /* the same */
 	const char *left_out;	     /* why neither is to be looked at from here; NULL: they are. Static */
 };
 
@@ -45,6 +46,21 @@ void host_facts_read_tls(const struct policy *policy, const struct environment *
 /* Who may come in, by what was read before and by knocking; after host_facts_read_tls(). */
 void host_facts_read_server(
 	const struct policy *policy, const struct environment *environment, struct host_facts *facts);
+
+/* Only who was not let in, by the first port that clients use and the policy's monitor. NULL where there is neither. */
+struct server_facts *host_facts_ask_attacks(
+	const struct policy *policy, const struct environment *environment, const struct host_facts *facts);
+
+/* ---- facts_logs.c ---- */
+
+/* Where servers write their logs, and who may read that; after host_facts_read(). */
+void host_facts_read_logs(const struct policy *policy, struct host_facts *facts);
+/* Opens the folder of the log of a server that was told so: a descriptor, or a negative errno value with `why`. */
+int log_folder_open(const struct policy *policy, const struct process *process, const char *folder, char *why);
+/* The newest file of this severity in an open folder, that of `pid` first; NULL where there is none. */
+char *log_newest(int directory, const char *program, const char *severity, uint32_t pid);
+/* "dragonfly": the name that its files begin with. */
+char *log_program(const struct process *process);
 
 /* ---- flagfile.c ---- */
 

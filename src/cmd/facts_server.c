@@ -281,6 +281,73 @@ static void hear(struct server_facts *server, const struct asked *asked)
 	records_free(records);
 }
 
+/* The server keeps one ACL LOG, whichever port is asked. What speaks TLS is told by the policy, since nobody knocks. */
+static const struct listener *clients_listener(
+	const struct policy *policy, const struct environment *environment, const struct host *host, bool *ret_tls)
+{
+	const struct service *service = &policy->service;
+
+	for (size_t i = 0; i < host->listener_count; i++) {
+		const struct listener *listener = &host->listeners[i];
+
+		if (listener->network != 0 || (listener->port != service->port && listener->port != service->tls_port))
+			continue;
+		*ret_tls = listener->port == service->tls_port && environment->tls != TLS_OFF;
+		return listener;
+	}
+	return NULL;
+}
+
+struct server_facts *host_facts_ask_attacks(
+	const struct policy *policy, const struct environment *environment, const struct host_facts *facts)
+{
+	struct probe_limits limits = {.milliseconds = PROBE_MILLISECONDS};
+	struct server_access access = {.user = environment->monitor_user,
+		.certificate = -1,
+		.key = -1,
+		.server_name =
+			environment->server_names.reference_count ? environment->server_names.references[0].name : NULL,
+		.attacks = true};
+	const struct listener *listener = environment->monitor_password_file && facts->host
+						  ? clients_listener(policy, environment, facts->host, &access.tls)
+						  : NULL;
+	struct server_facts *server;
+	struct server_port *port;
+	struct probe_target target;
+	struct probe_job *job;
+	struct records *records = NULL;
+	struct err err = {0};
+	int64_t id;
+
+	if (!listener)
+		return NULL;
+	server = server_facts_new();
+	port = server_facts_add_port(server);
+	target = (struct probe_target){.port = listener->port};
+	target.width = listener_address(listener, &target.address);
+	probe_connect(&target, 1, CONNECT_MILLISECONDS);
+	if (target.code < 0) {
+		port->why = mem_format("cannot connect: %s", strerror(-target.code));
+		return server;
+	}
+	port->listener = (size_t)(listener - facts->host->listeners);
+	access.password = choose_password(policy, environment, facts->host, port);
+	if (access.password < 0) {
+		close(target.descriptor);
+		port->why = mem_string(port->not_told);
+		return server;
+	}
+	job = probe_job_new();
+	id = server_ask(job, 0, target.descriptor, &access);
+	if (probe_run(job, &limits, &records, &err) < 0)
+		port->why = mem_string(err.message);
+	else
+		server_hear(records, id, port);
+	records_free(records);
+	probe_job_free(job);
+	return server;
+}
+
 void host_facts_read_server(
 	const struct policy *policy, const struct environment *environment, struct host_facts *facts)
 {

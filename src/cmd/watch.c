@@ -27,6 +27,8 @@
 #define PAUSE_MOST  60.0
 /* Nothing was new: then the metrics are written no more often. */
 #define METRICS_EVERY 10.0
+/* Logs that grew, and servers that are to be asked. */
+#define ERRANDS_EVERY 1.0
 /* Ended connections are told of no more often: they may be an attack, which must not fill the journal. */
 #define SILENT_TOLD_EVERY 60.0
 
@@ -42,6 +44,7 @@ struct loop {
 	double next_full;
 	double next_alive;
 	double next_metrics;
+	double next_errands;
 	double next_silent;
 	double next_silent_told;
 	double not_before; /* looks failed: the next one */
@@ -119,7 +122,8 @@ static void notify(const struct loop *loop, const char *format, ...)
 
 static const char *verdict(const struct watch *watch, char *buffer, size_t size)
 {
-	size_t failed = findings_count(&watch->findings, OUTCOME_FAIL, SEVERITY_WARNING);
+	size_t failed = findings_count(&watch->findings, OUTCOME_FAIL, SEVERITY_WARNING) +
+			findings_count(&watch->posture.findings, OUTCOME_FAIL, SEVERITY_WARNING);
 
 	if (!watch->known)
 		snprintf(buffer, size, "the kernel's table could not be read");
@@ -234,6 +238,11 @@ static void follow(struct loop *loop, bool forced)
 		break;
 	case FOLLOW_BAD:
 		break;
+	}
+	/* Its rules are others. */
+	if (followed != FOLLOW_BAD) {
+		errand_end(&watch->posture.errand);
+		attack_forget(watch);
 	}
 	/* Its ports, and its flagfile, may be others. */
 	watch->host_until = 0;
@@ -366,7 +375,7 @@ static double look_at(const struct loop *loop)
 
 static void set_timer(const struct loop *loop)
 {
-	double when = earlier(loop->next_question, loop->next_full);
+	double when = earlier(earlier(loop->next_question, loop->next_errands), loop->next_full);
 	struct itimerspec timer = {0};
 
 	if (loop->dirty)
@@ -388,6 +397,34 @@ static bool in_vain(const struct watch *watch)
 	return watch->mute && !watch->journal && !watch->options->heal && !watch->options->metrics;
 }
 
+/* What takes long is done beside. */
+static void run_errands(struct loop *loop, double now)
+{
+	struct watch *watch = &loop->watch;
+
+	loop->next_errands = now + ERRANDS_EVERY;
+	posture_step(watch, now);
+	attack_step(watch, now);
+	log_step(watch, now);
+}
+
+static void hear_errands(struct loop *loop, double now)
+{
+	struct watch *watch = &loop->watch;
+	bool out = errand_is_out(&watch->posture.errand);
+
+	posture_hear(watch, now);
+	attack_hear(watch, now);
+	log_hear_errand(watch, now);
+	/* There is more of it, and it need not wait. */
+	if (watch->log.behind)
+		log_step(watch, now);
+	if (out && !errand_is_out(&watch->posture.errand)) {
+		watch_metrics(watch);
+		tell_status(loop);
+	}
+}
+
 /* False: the end. */
 static bool step(struct loop *loop)
 {
@@ -395,7 +432,10 @@ static bool step(struct loop *loop)
 	struct pollfd waiting[] = {{.fd = loop->timer, .events = POLLIN}, {.fd = loop->signals, .events = POLLIN},
 		{.fd = watch->ear ? nft_ear_descriptor(watch->ear) : -1, .events = POLLIN},
 		/* Nothing is read from there; but a pipe whose reader is gone is reported. */
-		{.fd = watch->mute ? -1 : STDOUT_FILENO}};
+		{.fd = watch->mute ? -1 : STDOUT_FILENO},
+		{.fd = errand_descriptor(&watch->posture.errand), .events = POLLIN},
+		{.fd = errand_descriptor(&watch->attacks.errand), .events = POLLIN},
+		{.fd = errand_descriptor(&watch->log.errand), .events = POLLIN}};
 	uint64_t ticks;
 	double now;
 
@@ -416,6 +456,9 @@ static bool step(struct loop *loop)
 		loop->next_question = now + (double)watch->options->period;
 		ask(loop, now);
 	}
+	if (now >= loop->next_errands)
+		run_errands(loop, now);
+	hear_errands(loop, now);
 	if (must_end_silent(watch) && now >= loop->next_silent)
 		end_silent(loop, now);
 	if (now >= loop->next_full)
@@ -456,7 +499,10 @@ static int run(struct loop *loop)
 	if (!follow_begin(&watch->follow, options, now_seconds()) || !begin(watch))
 		return EXIT_TROUBLE;
 	find_listeners(loop);
+	watch->began = now_seconds();
 	look(loop);
+	/* From here on what is written to a log is new. */
+	run_errands(loop, now_seconds());
 	tell_start(loop);
 	loop->next_question = now_seconds() + (double)options->period;
 	while (step(loop))
@@ -486,6 +532,10 @@ int command_watch(const struct options *options)
 	follow_done(&watch->follow);
 	findings_done(&watch->findings);
 	findings_done(&watch->unread);
+	posture_done(&watch->posture);
+	attack_done(&watch->attacks);
+	log_done(&watch->log);
+	alerts_done(&watch->alerts);
 	host_facts_done(&watch->host);
 	free(watch->drift);
 	free(watch->trouble);

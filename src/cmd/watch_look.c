@@ -100,36 +100,6 @@ static size_t tell_drift(struct watch *watch, const struct changeset *changes)
 	return fresh;
 }
 
-static bool has_finding(const struct findings *findings, const struct finding *finding)
-{
-	for (size_t i = 0; i < findings->count; i++) {
-		const struct finding *other = &findings->items[i];
-
-		if (other->check == finding->check && other->outcome == finding->outcome &&
-			other->severity == finding->severity && !other->waived == !finding->waived &&
-			strcmp(other->subject, finding->subject) == 0 &&
-			strcmp(other->message, finding->message) == 0 &&
-			same_string(other->evidence, finding->evidence))
-			return true;
-	}
-	return false;
-}
-
-/* Differences are told one by one already, and what is waived is known. */
-static bool worth_telling(const struct finding *finding)
-{
-	return (finding->outcome == OUTCOME_FAIL || finding->outcome == OUTCOME_UNKNOWN) && !finding->waived &&
-	       strcmp(finding->check->id, "firewall.drift") != 0;
-}
-
-static void tell_missing(
-	struct watch *watch, enum event event, const struct findings *these, const struct findings *those)
-{
-	for (size_t i = 0; i < these->count; i++)
-		if (worth_telling(&these->items[i]) && !has_finding(those, &these->items[i]))
-			watch_tell(watch, (struct report_event){.event = event, .finding = &these->items[i]});
-}
-
 /* --- healing --- */
 
 static bool waits(const struct state *state)
@@ -352,18 +322,20 @@ static void judge(struct watch *watch, const struct audit_facts *facts, bool rea
 			      : watch->not_owned ? watch->not_owned
 						 : "that failed",
 		.own_waits = watch->own_waits};
+
 	struct findings found = {0};
 
+	own.log = log_followed(watch, &own.log_unknown);
 	audit_watch(&own, &found);
-	audit_run(facts, &found);
+	audit_run_part(facts, AUDIT_HOST, &found);
 	findings_done(&watch->unread);
 	if (!readable) {
 		/* Each is unknown for the one reason that was told. */
 		watch->unread = found;
 		return;
 	}
-	tell_missing(watch, EVENT_FINDING, &found, &watch->findings);
-	tell_missing(watch, EVENT_RESOLVED, &watch->findings, &found);
+	watch_tell_missing(watch, EVENT_FINDING, &found, &watch->findings);
+	watch_tell_missing(watch, EVENT_RESOLVED, &watch->findings, &found);
 	findings_done(&watch->findings);
 	watch->findings = found;
 }
@@ -400,6 +372,8 @@ static void read_host(struct watch *watch, double now)
 	if (watch->host.host && number && number == watch->sockets && now < watch->host_until)
 		return;
 	host_facts_read(watch->follow.policy, &watch->host);
+	log_servers(watch);
+	posture_want(watch);
 	watch->sockets = number;
 	watch->host_until = now + (double)watch->options->full_every;
 }
@@ -490,6 +464,7 @@ bool watch_look(struct watch *watch, double now)
 	read_host(watch, now);
 	host_facts_lend(&watch->host, &facts);
 	audit_count_listeners(&facts, watch->listeners);
+	attack_sockets(watch, now);
 	if (foreign && foreign->ours_flags & TABLE_OWNER) {
 		find_owner(watch, foreign->ours_owner, &owner);
 		facts.owner = &owner;
@@ -523,28 +498,46 @@ void watch_let_go(struct watch *watch)
 		nft_stop_listening(watch->nft);
 }
 
+/* What others own still: only to be counted. The caller frees the items alone. */
+static void join(const struct findings *a, const struct findings *b, struct findings *ret)
+{
+	*ret = (struct findings){.items = mem_zero(a->count + b->count + 1, sizeof(*ret->items))};
+	if (a->count)
+		memcpy(ret->items, a->items, a->count * sizeof(*a->items));
+	if (b->count)
+		memcpy(ret->items + a->count, b->items, b->count * sizeof(*b->items));
+	ret->count = a->count + b->count;
+}
+
 void watch_metrics(struct watch *watch)
 {
+	struct findings all = {0};
 	struct ruleset *counters = NULL;
 	struct report_metrics metrics = {.environment = watch->follow.environment->name,
 		.policy_path = watch->follow.policy->path,
 		.fingerprint = watch->follow.fingerprint,
 		.conforming = watch->known && !watch->drift_count && !watch->guard_drift && !watch->guard_trouble,
 		.drift = watch->known ? watch->drift_kinds : NULL,
-		.findings = watch->unread.count ? &watch->unread : &watch->findings,
+		.findings = &all,
 		.listeners = watch->host.host && !watch->host.host->listeners_read.unknown ? watch->listeners : NULL,
 		.looked = watch->asked,
 		.looked_fully = watch->looked_fully,
 		.watch = true,
 		.heals = watch->heals,
-		.silent = watch->silent};
+		.silent = watch->silent,
+		.alerts = watch->alerted,
+		.banned = watch->banned,
+		.log_events = watch->log.seen,
+		.log_lost = watch->log.lost_bytes};
 	struct err err = {0};
 
 	if (!watch->options->metrics)
 		return;
+	join(watch->unread.count ? &watch->unread : &watch->findings, &watch->posture.findings, &all);
 	if (watch->nft && nft_read_counters(watch->nft, &counters, NULL) == 0)
 		metrics.observed = counters;
 	watch_trouble(watch, &watch->metrics_trouble,
 		metrics_write(watch->options->metrics, &metrics, &err) < 0 ? &err : NULL);
 	ruleset_free(counters);
+	free(all.items);
 }

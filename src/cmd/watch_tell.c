@@ -22,6 +22,8 @@ const char *event_message_id(enum event event)
 		[EVENT_FINDING] = "83e95d6f0c7f4e5bbc423673214802ec",
 		[EVENT_RESOLVED] = "8760009f93d04cd580ba935cbd25c0aa",
 		[EVENT_ENDED] = "a7ab58d792ef410492d4eeb95c22ef10",
+		[EVENT_ALERT] = "5b6a5cc4b7a94d0aa86f0b7f1c8de2a4",
+		[EVENT_LOG] = "c1f0a3f5d2284f6e9a7ce48d5b1f60b3",
 		[EVENT_POLICY] = "136504e686b942958032995370c32a1d",
 		[EVENT_TROUBLE] = "b529a5637add4feebc31bf67d567adec",
 		[EVENT_STOP] = "d9887268a6dc4b06a7267cba833b1950",
@@ -40,6 +42,8 @@ static int priority(const struct report_event *event)
 		return LOG_CRIT;
 	case EVENT_FINDING:
 		return of_severity[event->finding->severity];
+	case EVENT_ALERT:
+		return LOG_ALERT;
 	case EVENT_TROUBLE:
 		return LOG_ERR;
 	case EVENT_HEALED:
@@ -47,6 +51,7 @@ static int priority(const struct report_event *event)
 	case EVENT_MENDED:
 	case EVENT_RESOLVED:
 	case EVENT_ENDED:
+	case EVENT_LOG:
 	case EVENT_POLICY:
 		return LOG_NOTICE;
 	case EVENT_START:
@@ -75,7 +80,7 @@ static char *line_of(const struct report_event *event)
 static void to_journal(const struct watch *watch, const struct report_event *event)
 {
 	const struct finding *finding = event->finding;
-	uint32_t origin = event->change ? event->change->origin : finding ? finding->origin : 0;
+	uint32_t origin = event->change ? event->change->origin : finding ? finding->origin : event->origin;
 	struct srcloc where = event->policy && origin ? policy_place(event->policy, origin) : (struct srcloc){0};
 	_cleanup_free_ char *line = line_of(event);
 	_cleanup_free_ char *level = mem_format("%d", priority(event));
@@ -105,6 +110,8 @@ static void to_journal(const struct watch *watch, const struct report_event *eve
 		{"DFLYGUARD_SEVERITY", finding ? severity_name(finding->severity) : NULL},
 		{"DFLYGUARD_OUTCOME", finding ? outcome_name(finding->outcome) : NULL},
 		{"DFLYGUARD_REMEDY", finding ? finding->remedy : NULL},
+		{"DFLYGUARD_ALERT", event->alert ? alert_on_name(event->alert->on) : NULL},
+		{"DFLYGUARD_SOURCE", event->alert ? event->alert->source : NULL},
 		{"DFLYGUARD_PROCESS", event->process ? event->process_name : NULL},
 		{"DFLYGUARD_PROCESS_PID", process},
 	};
@@ -143,6 +150,36 @@ void watch_say(struct watch *watch, enum event event, const char *format, ...)
 		abort();
 	va_end(arguments);
 	watch_tell(watch, (struct report_event){.event = event, .message = message});
+}
+
+static bool has_finding(const struct findings *findings, const struct finding *finding)
+{
+	for (size_t i = 0; i < findings->count; i++) {
+		const struct finding *other = &findings->items[i];
+
+		if (other->check == finding->check && other->outcome == finding->outcome &&
+			other->severity == finding->severity && !other->waived == !finding->waived &&
+			strcmp(other->subject, finding->subject) == 0 &&
+			strcmp(other->message, finding->message) == 0 &&
+			same_string(other->evidence, finding->evidence))
+			return true;
+	}
+	return false;
+}
+
+/* Differences are told one by one already, and what is waived is known. */
+static bool worth_telling(const struct finding *finding)
+{
+	return (finding->outcome == OUTCOME_FAIL || finding->outcome == OUTCOME_UNKNOWN) && !finding->waived &&
+	       strcmp(finding->check->id, "firewall.drift") != 0;
+}
+
+void watch_tell_missing(
+	struct watch *watch, enum event event, const struct findings *these, const struct findings *those)
+{
+	for (size_t i = 0; i < these->count; i++)
+		if (worth_telling(&these->items[i]) && !has_finding(those, &these->items[i]))
+			watch_tell(watch, (struct report_event){.event = event, .finding = &these->items[i]});
 }
 
 void watch_trouble(struct watch *watch, char **told, const struct err *err)

@@ -64,6 +64,7 @@ void inspect_http(const struct record *question, struct answer *answer);      /*
 void inspect_memcached(const struct record *question, struct answer *answer); /* inspect_doors.c */
 void inspect_secret(const struct record *question, struct answer *answer);    /* inspect_secret.c */
 void inspect_aclfile(const struct record *question, struct answer *answer);   /* inspect_acl.c */
+void inspect_log(const struct record *question, struct answer *answer);	      /* inspect_log.c */
 
 /* What OpenSSL is not to do on its own: read its configuration. To be called before the sandbox is closed. */
 void inspect_tls_prepare(void); /* inspect_certificate.c */

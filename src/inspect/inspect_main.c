@@ -58,6 +58,7 @@ static const struct inspector inspectors[] = {
 	{"memcached", inspect_memcached},
 	{"secret", inspect_secret},
 	{"aclfile", inspect_aclfile},
+	{"log", inspect_log},
 };
 
 /* Whoever is asked may say as much as he likes. What one says must not take the others' place in the whole, which is

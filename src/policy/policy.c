@@ -165,6 +165,7 @@ static void reader_done(struct reader *reader)
 	free(reader->environment_doubts);
 	free(reader->expectation_doubts);
 	free(reader->waiver_doubts);
+	free(reader->alert_doubts);
 	text_done(&reader->clean);
 	policy_free(reader->policy);
 }
@@ -320,7 +321,10 @@ void policy_free(struct policy *policy)
 	free(policy->networks);
 	free(policy->environments);
 	free(policy->expectations);
+	for (size_t i = 0; i < policy->alert_count; i++)
+		free(policy->alerts[i].environment_name);
 	free(policy->waivers);
+	free(policy->alerts);
 	free(policy->default_environment);
 	free(policy->service.flagfile);
 	free(policy->service.unit);

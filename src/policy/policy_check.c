@@ -487,6 +487,22 @@ static void check_expectation(struct reader *reader, struct expectation *expecta
 		reader, expectation->environment_name, expectation->environment_name_origin, &expectation->environment);
 }
 
+/* --- alerts --- */
+
+static void check_alert(struct reader *reader, struct alert *alert, uint8_t doubts)
+{
+	check_missing(reader, SECTION_ALERT, alert, alert->origin, doubts);
+	if (alert->ban && !doubts && !alert_may_ban(alert->on))
+		mistake_add(reader, alert->ban_origin,
+			alert->on == ALERT_WILDCARD_LISTENER
+				? "'ban' with on = %s: there is nobody to ban; leave it out"
+				: "'ban' with on = %s: who did it is told by the log alone, into which a client may "
+				  "write; "
+				  "leave it out",
+			alert_on_name(alert->on));
+	link_environment(reader, alert->environment_name, alert->environment_name_origin, &alert->environment);
+}
+
 /* --- waivers --- */
 
 /* Whether what it waives, and where, was understood. */
@@ -540,6 +556,8 @@ void policy_check(struct reader *reader)
 	check_default(reader);
 	for (size_t i = 0; i < policy->expectation_count; i++)
 		check_expectation(reader, &policy->expectations[i], reader->expectation_doubts[i]);
+	for (size_t i = 0; i < policy->alert_count; i++)
+		check_alert(reader, &policy->alerts[i], reader->alert_doubts[i]);
 	for (size_t i = 0; i < policy->waiver_count; i++)
 		check_waiver(reader, i);
 }

@@ -397,6 +397,8 @@ static const char *section_form(enum section_kind kind)
 		return "in environment NAME { }";
 	case SECTION_EXPECT:
 		return "in expect { }";
+	case SECTION_ALERT:
+		return "in alert { }";
 	case SECTION_WAIVE:
 		return "in waive ID { }";
 	}

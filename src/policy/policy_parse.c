@@ -15,6 +15,7 @@ static struct parsing {
 	size_t environments;
 	size_t expectations;
 	size_t waivers;
+	size_t alerts;
 } * current;
 
 /* All options share this place for a value that we never use. libconfuse 3.3 then keeps no list of values (each would
@@ -88,6 +89,30 @@ static void take_number(
 		*(uint16_t *)target = (uint16_t)number;
 	else
 		*(uint32_t *)target = (uint32_t)number;
+}
+
+static void take_duration(
+	struct reader *reader, const struct option_schema *option, uint32_t *target, const char *value, uint32_t line)
+{
+	static const char signs[] = "smhd";
+	static const uint32_t units[] = {1, 60, 3600, 86400};
+	char least[16], most[16], why[INTERVAL_WHY];
+	size_t length = strlen(value);
+	const char *sign = length ? strchr(signs, value[length - 1]) : NULL;
+	_cleanup_free_ char *digits = sign ? mem_stringn(value, length - 1) : NULL;
+	uint64_t number;
+
+	if (!sign || number_parse(digits, 0, UINT32_MAX, &number, why) < 0) {
+		mistake_add(
+			reader, line, "%s = '%.64s': write a time, such as 90s, 10m, 1h or 7d", option->name, value);
+		return;
+	}
+	number *= units[sign - signs];
+	if (number < option->minimum || number > option->maximum)
+		mistake_add(reader, line, "%s = %.64s: write a time from %s to %s", option->name, value,
+			duration_format(option->minimum, least), duration_format(option->maximum, most));
+	else
+		*target = (uint32_t)number;
 }
 
 static void add_interval(struct source_list *list, enum width width, struct interval item)
@@ -261,6 +286,9 @@ static void take_value(
 	case OPTION_COUNT:
 		take_number(reader, option, target, value, line);
 		return;
+	case OPTION_DURATION:
+		take_duration(reader, option, target, value, line);
+		return;
 	case OPTION_CHOICE:
 		take_choice(reader, option, target, value, line);
 		return;
@@ -289,8 +317,8 @@ static void take_value(
 
 /* --- libconfuse --- */
 
-/* The kind of a libconfuse section by the first letters of its name: root, service, network, environment, expect or
- * waive. */
+/* The kind of a libconfuse section by the first letters of its name: root, service, network, environment, expect alert
+ * or waive. */
 static enum section_kind kind_of(const cfg_t *section)
 {
 	switch (section->name[0]) {
@@ -298,6 +326,8 @@ static enum section_kind kind_of(const cfg_t *section)
 		return SECTION_SERVICE;
 	case 'n':
 		return SECTION_NETWORK;
+	case 'a':
+		return SECTION_ALERT;
 	case 'e':
 		return section->name[1] == 'x' ? SECTION_EXPECT : SECTION_ENVIRONMENT;
 	case 'w':
@@ -332,6 +362,11 @@ static void *object_of(struct parsing *parsing, enum section_kind kind)
 			return NULL;
 		reader->doubts = &reader->expectation_doubts[parsing->expectations];
 		return &policy->expectations[parsing->expectations];
+	case SECTION_ALERT:
+		if (parsing->alerts >= policy->alert_count)
+			return NULL;
+		reader->doubts = &reader->alert_doubts[parsing->alerts];
+		return &policy->alerts[parsing->alerts];
 	case SECTION_WAIVE:
 		if (parsing->waivers >= policy->waiver_count)
 			return NULL;
@@ -376,6 +411,9 @@ static int section_callback(cfg_t *parent, cfg_opt_t *option)
 		break;
 	case SECTION_EXPECT:
 		current->expectations++;
+		break;
+	case SECTION_ALERT:
+		current->alerts++;
 		break;
 	case SECTION_WAIVE:
 		current->waivers++;

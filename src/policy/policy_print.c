@@ -226,6 +226,7 @@ static bool is_standard(const struct option_schema *option, const char *object, 
 	case OPTION_PORT:
 		return standard && memcmp(object + option->value, standard + option->value, sizeof(uint16_t)) == 0;
 	case OPTION_COUNT:
+	case OPTION_DURATION:
 	case OPTION_CHOICE:
 	case OPTION_DATE:
 		return standard && memcmp(object + option->value, standard + option->value, sizeof(uint32_t)) == 0;
@@ -243,6 +244,7 @@ static void print_value(const struct printer *printer, const struct option_schem
 	uint32_t number;
 	uint16_t port;
 	char date[DATE_TEXT];
+	char buffer[16];
 
 	switch (option->kind) {
 	case OPTION_NAME:
@@ -258,10 +260,13 @@ static void print_value(const struct printer *printer, const struct option_schem
 		text_printf(printer->text, "%u", port);
 		return;
 	case OPTION_COUNT:
+	case OPTION_DURATION:
 	case OPTION_CHOICE:
 		memcpy(&number, value, sizeof(number));
 		if (option->kind == OPTION_COUNT)
 			text_printf(printer->text, "%u", number);
+		else if (option->kind == OPTION_DURATION)
+			text_append(printer->text, duration_format(number, buffer));
 		else
 			text_append(printer->text, option->words[number]);
 		return;
@@ -312,7 +317,10 @@ static void print_policy(const struct printer *printer)
 	const struct policy *policy = printer->policy;
 	struct environment environment = environment_standard();
 	struct service service = service_standard();
+	struct alert printed = alert_standard;
 
+	/* What is counted is always written. */
+	printed.on = ALERT_ON_COUNT;
 	print_options(printer, SECTION_TOP, policy, NULL);
 	if (policy->service.origin)
 		print_section(printer, SECTION_SERVICE, NULL, policy->service.origin, &policy->service, &service);
@@ -336,6 +344,13 @@ static void print_policy(const struct printer *printer)
 		if (waiver.environment != POLICY_EVERY_ENVIRONMENT)
 			waiver.environment_name = policy->environments[waiver.environment].name;
 		print_section(printer, SECTION_WAIVE, waiver.check, waiver.origin, &waiver, NULL);
+	}
+	for (size_t i = 0; i < policy->alert_count; i++) {
+		struct alert alert = policy->alerts[i];
+
+		if (alert.environment != POLICY_EVERY_ENVIRONMENT)
+			alert.environment_name = policy->environments[alert.environment].name;
+		print_section(printer, SECTION_ALERT, NULL, alert.origin, &alert, &printed);
 	}
 	free(service.flagfile);
 	free(service.unit);

@@ -21,9 +21,17 @@
 #define POLICY_MAX_WORD 4095u /* bytes in one word or string: the longest path */
 #define POLICY_NO_INDEX UINT32_MAX
 
-/* Expectations and waivers also stand inside an environment; no other section stands inside another one. */
-enum section_kind { SECTION_TOP, SECTION_SERVICE, SECTION_NETWORK, SECTION_ENVIRONMENT, SECTION_EXPECT, SECTION_WAIVE };
-#define SECTION_KINDS	    6u
+/* Expectations, waivers and alerts also stand inside an environment; no other section stands inside another one. */
+enum section_kind {
+	SECTION_TOP,
+	SECTION_SERVICE,
+	SECTION_NETWORK,
+	SECTION_ENVIRONMENT,
+	SECTION_EXPECT,
+	SECTION_WAIVE,
+	SECTION_ALERT,
+};
+#define SECTION_KINDS	    7u
 #define SECTION_MAX_OPTIONS 32u
 
 enum option_kind {
@@ -32,6 +40,7 @@ enum option_kind {
 	OPTION_UNIT,	  /* char *: a systemd service */
 	OPTION_PORT,	  /* uint16_t */
 	OPTION_COUNT,	  /* uint32_t */
+	OPTION_DURATION,  /* uint32_t, seconds: "90s", "10m", "1h", "7d" */
 	OPTION_CHOICE,	  /* an enum: the index of one of `words` */
 	OPTION_SOURCES,	  /* struct source_list */
 	OPTION_ADDRESSES, /* struct source_list of single addresses */
@@ -113,11 +122,13 @@ struct reader {
 	uint8_t *environment_doubts;
 	uint8_t *expectation_doubts;
 	uint8_t *waiver_doubts;
+	uint8_t *alert_doubts;
 	unsigned int braces_missed; /* sections ended for the user, whose braces may still come */
 	size_t network_capacity;
 	size_t environment_capacity;
 	size_t expectation_capacity;
 	size_t waiver_capacity;
+	size_t alert_capacity;
 	bool over[SECTION_KINDS]; /* more of them than a policy may have, which was said */
 	size_t segment_capacity;
 	size_t file_capacity;
@@ -194,6 +205,8 @@ struct section {
 /* What a section holds that says nothing (policy.c, policy_scan.c). The caller frees the service's texts. */
 struct service service_standard(void);
 struct environment environment_standard(void);
+/* Seconds as the policy writes them: "90s", "10m". `buffer` holds 16 bytes; returns it. */
+const char *duration_format(uint32_t seconds, char *buffer);
 
 /* policy_option.c: the clean text, and options with their values. */
 void clean_bytes(struct reader *reader, const char *bytes, size_t length);

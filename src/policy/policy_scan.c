@@ -79,6 +79,26 @@ static void *expectation_new(struct reader *reader, const struct section *outer,
 	return expectation;
 }
 
+/* The same for an alert. */
+static void *alert_new(struct reader *reader, const struct section *outer, uint32_t line)
+{
+	struct policy *policy = reader->policy;
+
+	if (policy->alert_count >= reader->alert_capacity) {
+		ARRAY_GROW(policy->alerts, policy->alert_count, reader->alert_capacity);
+		reader->alert_doubts = mem_resize(reader->alert_doubts, reader->alert_capacity, 1);
+	}
+	reader->alert_doubts[policy->alert_count] = 0;
+	reader->doubts = &reader->alert_doubts[policy->alert_count];
+	struct alert *alert = &policy->alerts[policy->alert_count++];
+
+	*alert = alert_standard;
+	alert->origin = line;
+	if (outer)
+		alert->environment = (uint32_t)(policy->environment_count - 1);
+	return alert;
+}
+
 static void *waiver_new(struct reader *reader, const struct section *outer, const char *check, uint32_t line)
 {
 	struct policy *policy = reader->policy;
@@ -188,12 +208,15 @@ static bool too_many(struct reader *reader, enum section_kind kind, uint32_t lin
 	bool expects = kind == SECTION_EXPECT && reader->policy->expectation_count >= POLICY_MAX_EXPECTATIONS;
 	bool waives = kind == SECTION_WAIVE && reader->policy->waiver_count >= POLICY_MAX_WAIVERS;
 
-	if (!expects && !waives)
+	bool alerts = kind == SECTION_ALERT && reader->policy->alert_count >= POLICY_MAX_ALERTS;
+
+	if (!expects && !waives && !alerts)
 		return false;
 	if (!reader->over[kind])
 		mistake_add(reader, line, "%s",
-			expects ? "more than 10,000 expectations: join those that differ in 'from' or 'to' only"
-				: "more than 1,000 waivers: join them, with * in their 'subject'");
+			expects	 ? "more than 10,000 expectations: join those that differ in 'from' or 'to' only"
+			: alerts ? "more than 64 alerts: join those that differ little"
+				 : "more than 1,000 waivers: join them, with * in their 'subject'");
 	reader->over[kind] = true;
 	return true;
 }
@@ -275,7 +298,7 @@ static void scan_statement(
 		}
 		mistake_add(reader, token->line, "a section '%.64s' in a section: %s", name,
 			section->kind == SECTION_ENVIRONMENT
-				? "only expect { ... } and waive ID { ... } may stand in an environment"
+				? "only expect { ... }, alert { ... } and waive ID { ... } may stand in an environment"
 				: "sections stand side by side");
 		skip_statement(reader, source);
 	} else {
@@ -380,6 +403,10 @@ static void scan_section(struct reader *reader, struct source *source, enum sect
 		break;
 	case SECTION_EXPECT:
 		section.object = expectation_new(reader, outer, token->line);
+		section.name = policy_sections[kind].name;
+		break;
+	case SECTION_ALERT:
+		section.object = alert_new(reader, outer, token->line);
 		section.name = policy_sections[kind].name;
 		break;
 	case SECTION_WAIVE:
@@ -547,8 +574,8 @@ static void scan_unknown(struct reader *reader, struct source *source, const str
 		scan_section(reader, source, kind, token, NULL);
 	} else if (is_section) {
 		mistake_add(reader, token->line,
-			"unknown section '%.64s': known are service, network NAME, environment NAME, expect and waive "
-			"ID",
+			"unknown section '%.64s': known are service, network NAME, environment NAME, expect, alert "
+			"and waive ID",
 			name);
 		reader->incomplete = true;
 		skip_statement(reader, source);

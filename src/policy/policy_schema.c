@@ -20,6 +20,15 @@ static const char *const routed_words[] = {
 static const char *const bind_guard_words[] = {
 	[BIND_GUARD_OFF] = "off", [BIND_GUARD_DENY] = "deny", [BIND_GUARD_REWRITE] = "rewrite"};
 static const char *const speaks_words[] = {[SPEAKS_TLS] = "tls", [SPEAKS_PLAINTEXT] = "plaintext"};
+static const char *const on_words[] = {
+	[ALERT_AUTH_FAILURES] = "auth-failures",
+	[ALERT_ACL_DENIALS] = "acl-denials",
+	[ALERT_TLS_ERRORS] = "tls-errors",
+	[ALERT_PLAINTEXT] = "plaintext",
+	[ALERT_REFUSED] = "refused",
+	[ALERT_DANGEROUS_COMMANDS] = "dangerous-commands",
+	[ALERT_WILDCARD_LISTENER] = "wildcard-listener",
+};
 static const char *const verdict_words[] = {[EXPECT_ALLOW] = "allow", [EXPECT_REFUSE] = "refuse"};
 
 const char *tls_mode_name(enum tls_mode mode)
@@ -80,6 +89,34 @@ const char *speaks_mode_name(enum speaks_mode mode)
 const char *expect_verdict_name(enum expect_verdict verdict)
 {
 	return verdict_words[verdict];
+}
+
+const char *alert_on_name(enum alert_on on)
+{
+	return on_words[on];
+}
+
+bool alert_may_ban(enum alert_on on)
+{
+	return on == ALERT_AUTH_FAILURES || on == ALERT_ACL_DENIALS || on == ALERT_PLAINTEXT || on == ALERT_REFUSED;
+}
+
+const struct alert alert_standard = {
+	.environment = POLICY_EVERY_ENVIRONMENT, .on = ALERT_AUTH_FAILURES, .count = 10, .within = 60};
+
+const char *duration_format(uint32_t seconds, char *buffer)
+{
+	static const struct {
+		uint32_t seconds;
+		char sign;
+	} units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (units[i].seconds == 1 || (seconds && seconds % units[i].seconds == 0)) {
+			snprintf(buffer, 16, "%u%c", seconds / units[i].seconds, units[i].sign);
+			break;
+		}
+	return buffer;
 }
 
 /* What follows the members is more of struct option_schema. */
@@ -161,6 +198,17 @@ static const struct option_schema expect_options[] = {
 	CHOICE(expectation, "verdict", verdict, .if_missing = "verdict = allow or verdict = refuse"),
 };
 
+#define DURATION(type, option, member, least, most)                                                                    \
+	OPTION(type, option, OPTION_DURATION, member, member##_origin, .minimum = (least), .maximum = (most))
+
+static const struct option_schema alert_options[] = {
+	TEXT(alert, "environment", OPTION_NAME, environment_name),
+	CHOICE(alert, "on", on, .if_missing = "on = auth-failures, or another thing to count"),
+	COUNT(alert, "count", count, count_origin, 1, 1000000),
+	DURATION(alert, "within", within, 1, 86400),
+	DURATION(alert, "ban", ban, 1, 7 * 86400),
+};
+
 static const struct option_schema waive_options[] = {
 	TEXT(waiver, "environment", OPTION_NAME, environment_name),
 	TEXT(waiver, "reason", OPTION_WORDS, reason, .if_missing = "reason = \"why this is borne with, and by whom\""),
@@ -177,6 +225,7 @@ const struct section_schema policy_sections[SECTION_KINDS] = {
 	[SECTION_NETWORK] = {SECTION("network", network_options, .titled = true)},
 	[SECTION_ENVIRONMENT] = {SECTION("environment", environment_options, .titled = true)},
 	[SECTION_EXPECT] = {SECTION("expect", expect_options, .inner = true, .noun = "an expectation")},
+	[SECTION_ALERT] = {SECTION("alert", alert_options, .inner = true, .noun = "an alert")},
 	[SECTION_WAIVE] = {SECTION("waive", waive_options, .titled = true, .inner = true, .noun = "a waiver")},
 };
 

@@ -108,6 +108,7 @@ int64_t server_ask(struct probe_job *job, size_t port, int descriptor, const str
 	probe_ask_number(job, "tls", access->tls);
 	probe_ask_text(job, "server_name", access->server_name);
 	probe_ask_text(job, "user", access->user);
+	probe_ask_number(job, "attacks", access->attacks);
 	probe_ask_file(job, "fd", descriptor);
 	probe_ask_file(job, "password", access->password);
 	probe_ask_file(job, "certificate", access->certificate);
@@ -240,9 +241,11 @@ static void hear_denial(const struct record *record, struct server_port *port)
 		.client = take(record, "client"),
 		.age = take(record, "age"),
 		.created = take(record, "created"),
+		.entry = -1,
 		.count = 1};
 
 	record_get_number(record, "count", 1, INT64_MAX, &denial.count);
+	record_get_number(record, "entry", 0, INT64_MAX, &denial.entry);
 	port->denials = mem_resize(port->denials, port->denial_count + 1, sizeof(*port->denials));
 	port->denials[port->denial_count++] = denial;
 }

@@ -14,6 +14,8 @@ static const char *event_color(const struct report_event *report)
 		return DIM;
 	case EVENT_DRIFT:
 		return RED;
+	case EVENT_ALERT:
+		return RED;
 	case EVENT_FINDING:
 		return mild ? YELLOW : RED;
 	case EVENT_TROUBLE:
@@ -24,6 +26,7 @@ static const char *event_color(const struct report_event *report)
 	case EVENT_RESOLVED:
 		return GREEN;
 	case EVENT_ENDED:
+	case EVENT_LOG:
 	case EVENT_POLICY:
 		return BLUE;
 	}
@@ -80,7 +83,9 @@ static void print_finding(const struct report_style *style, const struct report_
 
 void text_event(const struct report_style *style, const struct report_event *report)
 {
-	uint32_t origin = report->change ? report->change->origin : report->finding ? report->finding->origin : 0;
+	uint32_t origin = report->change    ? report->change->origin
+			  : report->finding ? report->finding->origin
+					    : report->origin;
 	struct srcloc where = report->policy && origin ? policy_place(report->policy, origin) : (struct srcloc){0};
 	FILE *stream = style->stream;
 

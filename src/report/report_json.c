@@ -613,12 +613,31 @@ const char *event_name(enum event event)
 		[EVENT_FINDING] = "finding",
 		[EVENT_RESOLVED] = "resolved",
 		[EVENT_ENDED] = "ended",
+		[EVENT_ALERT] = "alert",
+		[EVENT_LOG] = "log",
 		[EVENT_POLICY] = "policy",
 		[EVENT_TROUBLE] = "trouble",
 		[EVENT_STOP] = "stop",
 	};
 
 	return names[event];
+}
+
+static void write_alert(struct json *json, const struct report_alert *alert)
+{
+	if (!alert) {
+		json_null(json, "alert");
+		return;
+	}
+	json_object_begin(json, "alert");
+	json_string(json, "on", alert_on_name(alert->on));
+	json_string(json, "source", alert->source);
+	json_number(json, "count", alert->count);
+	json_number(json, "within", alert->within);
+	json_number(json, "ban", alert->ban);
+	json_bool(json, "banned", alert->banned);
+	json_string(json, "not_banned", alert->not_banned);
+	json_object_end(json);
 }
 
 /* All members are always there, so that a reader need not ask. */
@@ -644,7 +663,7 @@ static void event(const struct report_style *style, const struct report_event *r
 	side(&json, "object", &object);
 	side(&json, "expected", &expected);
 	side(&json, "observed", &observed);
-	place(&json, report->policy, change ? change->origin : finding ? finding->origin : 0);
+	place(&json, report->policy, change ? change->origin : finding ? finding->origin : report->origin);
 	json_string(&json, "id", finding ? finding->check->id : NULL);
 	json_string(&json, "severity", finding ? severity_name(finding->severity) : NULL);
 	json_string(&json, "outcome", finding ? outcome_name(finding->outcome) : NULL);
@@ -659,6 +678,7 @@ static void event(const struct report_style *style, const struct report_event *r
 	} else {
 		json_null(&json, "process");
 	}
+	write_alert(&json, report->alert);
 	tail(&json);
 }
 

@@ -104,6 +104,26 @@ static void print_refused(FILE *stream, const struct ruleset *observed, bool byt
 	}
 }
 
+static void print_attacks(FILE *stream, const struct report_metrics *metrics)
+{
+	if (metrics->alerts) {
+		head(stream, "alerts_total", "counter", "Alerts that were raised, since watch started.");
+		for (unsigned int on = 0; on < ALERT_ON_COUNT; on++)
+			fprintf(stream, "dflyguard_alerts_total{on=\"%s\"} %" PRIu64 "\n",
+				alert_on_name((enum alert_on)on), metrics->alerts[on]);
+		one(stream, "alert_bans_total", "counter", "Sources that alerts banned, since watch started.",
+			metrics->banned);
+	}
+	if (metrics->log_events) {
+		head(stream, "server_log_events_total", "counter", "What the server's log told, since watch started.");
+		for (unsigned int event = 0; event < LOG_EVENT_COUNT; event++)
+			fprintf(stream, "dflyguard_server_log_events_total{event=\"%s\"} %" PRIu64 "\n",
+				log_event_name((enum log_event)event), metrics->log_events[event]);
+		one(stream, "server_log_lost_bytes_total", "counter",
+			"Bytes of the server's log that could not be read, since watch started.", metrics->log_lost);
+	}
+}
+
 void report_metrics(FILE *stream, const struct report_metrics *metrics)
 {
 	one(stream, "conforming", "gauge",
@@ -128,6 +148,7 @@ void report_metrics(FILE *stream, const struct report_metrics *metrics)
 		one(stream, "silent_connections_ended_total", "counter",
 			"Connections to TLS ports that said nothing, and were ended, since watch started.",
 			metrics->silent);
+		print_attacks(stream, metrics);
 	}
 	head(stream, "policy_info", "gauge", "The policy that is compared with.");
 	fputs("dflyguard_policy_info{environment=\"", stream);

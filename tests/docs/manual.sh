@@ -23,7 +23,7 @@ item() { # item NAME: what the manual says about a policy option
 }
 subsections_of_policy() {
 	local title
-	for title in 'Outside all sections' service 'network NAME' 'environment NAME' expect 'waive ID'; do subsection "$title"; done
+	for title in 'Outside all sections' service 'network NAME' 'environment NAME' expect alert 'waive ID'; do subsection "$title"; done
 }
 says() { # says WHAT TEXT: the manual holds this word
 	plain $manual | grep -qwF -- "$2" || wrong "$manual does not name the $1 '$2'"
@@ -77,7 +77,7 @@ t "every exit status is in the manual page, and back" statuses
 
 # The rows of the tables in policy_schema.c.
 schema() {
-	sed -nE 's/^\t(TEXT|LIST|PORT|CHOICE|COUNT)\([a-z]+, "([a-z0-9_]+)".*/\2/p' src/policy/policy_schema.c
+	sed -nE 's/^\t(TEXT|LIST|PORT|CHOICE|COUNT|DURATION)\([a-z]+, "([a-z0-9_]+)".*/\2/p' src/policy/policy_schema.c
 }
 policy_options() {
 	[ "$(schema | wc -l)" -ge 30 ] || wrong "src/policy/policy_schema.c was not understood"

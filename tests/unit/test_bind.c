@@ -680,7 +680,7 @@ static void test_good_host(void **state)
 	assert_int_equal(findings_count(&s.findings, OUTCOME_FAIL, SEVERITY_INFO), 0);
 	for (size_t i = 0; i < s.findings.count; i++)
 		if (s.findings.items[i].outcome == OUTCOME_UNKNOWN)
-			assert_string_equal(s.findings.items[i].check->area, "firewall");
+			assert_string_not_equal(s.findings.items[i].check->area, "bind");
 	scene_done(&s);
 }
 

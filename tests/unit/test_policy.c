@@ -275,6 +275,21 @@ static void dump_expectation(struct text *text, const struct policy *policy, con
 	dump_word(text, policy, "verdict", expect_verdict_name(e->verdict), e->verdict_origin);
 }
 
+static void dump_alert(struct text *text, const struct policy *policy, const struct alert *a)
+{
+	bool every = a->environment == POLICY_EVERY_ENVIRONMENT;
+
+	text_append(text, "alert");
+	dump_place(text, policy, a->origin);
+	text_append(text, "\n");
+	dump_word(text, policy, "environment", every ? "(every)" : policy->environments[a->environment].name,
+		a->environment_name_origin);
+	dump_word(text, policy, "on", alert_on_name(a->on), a->on_origin);
+	dump_number(text, policy, "count", a->count, a->count_origin);
+	dump_number(text, policy, "within", a->within, a->within_origin);
+	dump_number(text, policy, "ban", a->ban, a->ban_origin);
+}
+
 static void dump_waiver(struct text *text, const struct policy *policy, const struct waiver *w)
 {
 	bool every = w->environment == POLICY_EVERY_ENVIRONMENT;
@@ -334,6 +349,8 @@ static void dump_policy(struct text *text, const struct policy *policy)
 		dump_environment(text, policy, &policy->environments[i]);
 	for (size_t i = 0; i < policy->expectation_count; i++)
 		dump_expectation(text, policy, &policy->expectations[i]);
+	for (size_t i = 0; i < policy->alert_count; i++)
+		dump_alert(text, policy, &policy->alerts[i]);
 	for (size_t i = 0; i < policy->waiver_count; i++)
 		dump_waiver(text, policy, &policy->waivers[i]);
 	text_printf(text, "%zu sources written\n", policy->source_count);
@@ -1172,6 +1189,17 @@ static void same_rest(const struct policy *a, const struct policy *b)
 		assert_int_equal(one->from.reference_count, other->from.reference_count);
 		assert_int_equal(one->to.v4.count, other->to.v4.count);
 		assert_int_equal(one->to.v6.count, other->to.v6.count);
+	}
+	assert_int_equal(a->alert_count, b->alert_count);
+	for (size_t i = 0; i < a->alert_count; i++) {
+		const struct alert *one = &a->alerts[i];
+		const struct alert *other = &b->alerts[i];
+
+		assert_int_equal(one->environment, other->environment);
+		assert_int_equal(one->on, other->on);
+		assert_int_equal(one->count, other->count);
+		assert_int_equal(one->within, other->within);
+		assert_int_equal(one->ban, other->ban);
 	}
 	assert_int_equal(a->waiver_count, b->waiver_count);
 	for (size_t i = 0; i < a->waiver_count; i++) {

@@ -1412,6 +1412,38 @@ static void show_trouble(const struct renderer *renderer, const struct report_st
 		(struct report_event){.event = EVENT_TROUBLE, .environment = "production", .message = WEIRD});
 }
 
+static void show_alert(const struct renderer *renderer, const struct report_style *style)
+{
+	const struct report_alert alert = {.on = ALERT_AUTH_FAILURES,
+		.source = "10.66.0.9",
+		.count = 12,
+		.within = 60,
+		.ban = 600,
+		.banned = true};
+
+	show_event(renderer, style,
+		(struct report_event){.event = EVENT_ALERT,
+			.environment = "production",
+			.message = "12 failed logins from 10.66.0.9 within 60 s; banned for 600 s",
+			.alert = &alert});
+}
+
+static void show_alert_of_nobody(const struct renderer *renderer, const struct report_style *style)
+{
+	const struct report_alert alert = {
+		.on = ALERT_TLS_ERRORS, .count = UINT64_MAX, .within = 1, .not_banned = WEIRD};
+
+	show_event(renderer, style,
+		(struct report_event){
+			.event = EVENT_ALERT, .environment = "production", .message = WEIRD, .alert = &alert});
+}
+
+static void show_log_event(const struct renderer *renderer, const struct report_style *style)
+{
+	show_event(renderer, style,
+		(struct report_event){.event = EVENT_LOG, .environment = "production", .message = WEIRD});
+}
+
 /* The first change of its kind. */
 static void show_drift(const struct renderer *renderer, const struct report_style *style,
 	void (*mutate)(struct ruleset *), enum change_kind kind, const char *process)
@@ -1624,6 +1656,11 @@ static const struct report_case cases[] = {
 	{"watch-healed", "watch", true, true, show_healed, EVENT_KEYS "event=\"healed\""},
 	{"watch-owned", "watch", false, false, show_owns, EVENT_KEYS "event=\"owned\""},
 	{"watch-trouble", "watch", false, false, show_trouble, EVENT_KEYS "event=\"trouble\""},
+	{"watch-alert", "watch", false, false, show_alert,
+		EVENT_KEYS "event=\"alert\" alert.on=\"auth-failures\" alert.source=\"10.66.0.9\" alert.count=12 "
+			   "alert.banned=true alert.not_banned=null"},
+	{"watch-alert-of-nobody", "watch", false, false, show_alert_of_nobody, EVENT_KEYS "alert.source=null"},
+	{"watch-log", "watch", false, false, show_log_event, EVENT_KEYS "event=\"log\" alert=null"},
 	{"watch-add", "watch", false, false, show_drift_add,
 		EVENT_KEYS
 		"event=\"drift\" kind=\"add\" observed=null process.pid=4294967295 process.name=\"nft\" message=null"},

@@ -424,7 +424,11 @@ static void test_metrics(void **state)
 		.looked = GOLDEN_SINCE + 9,
 		.looked_fully = GOLDEN_SINCE,
 		.watch = true,
-		.heals = UINT64_MAX};
+		.heals = UINT64_MAX,
+		.alerts = (const uint64_t[ALERT_ON_COUNT]){[ALERT_REFUSED] = 7},
+		.banned = 5,
+		.log_events = (const uint64_t[LOG_EVENT_COUNT]){[LOG_EVENT_TLS_ERROR] = 6},
+		.log_lost = 8};
 
 	(void)state;
 	audit_watch(&(struct watch_facts){.policy_path = "p", .policy_bad = "x", .heals = true, .handshake = true},
