@@ -437,7 +437,7 @@ static bool names_port(const struct audit_facts *facts, const struct listener *l
 void assess_server(const struct check *check, const struct audit_facts *facts, struct findings *ret)
 {
 	const struct process *server;
-	const char *unit = facts->policy->service.unit;
+	const char *unit;
 	const struct host *host;
 	const char *unknown;
 	bool held = false;
@@ -446,6 +446,7 @@ void assess_server(const struct check *check, const struct audit_facts *facts, s
 	if (!host_known(check, facts, ret))
 		return;
 	host = facts->host;
+	unit = facts->policy->service.unit;
 	unknown = host->listeners_read.unknown	 ? host->listeners_read.unknown
 		  : host->processes_read.unknown ? host->processes_read.unknown
 						 : host->networks_read.unknown;

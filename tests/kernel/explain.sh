@@ -9,7 +9,7 @@ live() {
 	apply
 	expect_exit 0 guard "${asked[@]}" --live
 	expect_text "$out" '^allowed: 10\.20\.0\.7 to this host port 6380, speaking TLS$' 'the table in the kernel' \
-		'10\.20\.0\.0/24 in clients_v4, .*policy\.conf:9'
+		'10\.20\.0\.0/24 in clients_v4, .*policy\.conf:10'
 	# The policy and the kernel part.
 	nft 'delete element inet dflyguard clients_v4 { 10.20.0.0/24 }'
 	expect_exit 0 guard "${asked[@]}"
@@ -54,7 +54,7 @@ unmet() {
 	environment 'clients = {"10.20.0.0/16"}
 			expect { from = "10.20.1.0/24" to_port = 6380 speaks = tls verdict = refuse }'
 	expect_exit 2 guard apply
-	expect_text "$errors" 'policy\.conf:10: expected verdict = refuse .* but 10\.20\.1\.0 is allowed: .*policy\.conf:9 \(clients\)$' \
+	expect_text "$errors" 'policy\.conf:11: expected verdict = refuse .* but 10\.20\.1\.0 is allowed: .*policy\.conf:10 \(clients\)$' \
 		'nothing was changed'
 	expect_exit 2 guard plan
 	expect_exit 1 guard check

@@ -3,12 +3,13 @@
 /*
  * pretend: a server for listening.sh, copied to the name that it is to have, as `dragonfly` or `docker-proxy`, and
  * started with whatever arguments that one would have; it reads none of them. It opens what PRETEND names, prints
- * "ready", and waits to be ended. PRETEND is a list of words: ADDRESS,PORT (IPv6 without IPV6_V6ONLY),
- * only,ADDRESS,PORT (with it), and unix,PATH,MODE.
+ * "ready", and asks whoever connects for a password, until it is ended. PRETEND is a list of words: ADDRESS,PORT (IPv6
+ * without IPV6_V6ONLY), only,ADDRESS,PORT (with it), and unix,PATH,MODE.
  */
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +19,36 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define SOCKETS 64
+
+static struct pollfd sockets[SOCKETS];
+static nfds_t socket_count;
+
 static void __attribute__((noreturn)) die(const char *word)
 {
 	fprintf(stderr, "pretend: %s: %m\n", word);
 	exit(2);
+}
+
+static void keep(int descriptor)
+{
+	if (socket_count == SOCKETS)
+		die("too many sockets");
+	sockets[socket_count++] = (struct pollfd){.fd = descriptor, .events = POLLIN};
+}
+
+/* Whatever comes: nobody is served, and nobody waits. */
+static void answer(int listening)
+{
+	static const char noauth[] = "-NOAUTH Authentication required.\r\n";
+	int connection = accept(listening, NULL, NULL);
+	char heard[512];
+
+	if (connection < 0)
+		return;
+	if (recv(connection, heard, sizeof(heard), 0) > 0)
+		send(connection, noauth, sizeof(noauth) - 1, MSG_NOSIGNAL);
+	close(connection);
 }
 
 static void open_unix(const char *path, const char *mode)
@@ -34,6 +61,7 @@ static void open_unix(const char *path, const char *mode)
 	if (descriptor < 0 || bind(descriptor, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 		chmod(path, (mode_t)strtoul(mode, NULL, 8)) < 0 || listen(descriptor, 8) < 0)
 		die(path);
+	keep(descriptor);
 }
 
 static void open_tcp(const char *address, const char *port, int only)
@@ -51,6 +79,7 @@ static void open_tcp(const char *address, const char *port, int only)
 		setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only));
 	if (bind(descriptor, found->ai_addr, found->ai_addrlen) < 0 || listen(descriptor, 8) < 0)
 		die(address);
+	keep(descriptor);
 	freeaddrinfo(found);
 }
 
@@ -78,6 +107,9 @@ int main(void)
 	}
 	puts("ready");
 	fflush(stdout);
-	for (;;)
-		pause();
+	while (poll(sockets, socket_count, -1) >= 0)
+		for (nfds_t i = 0; i < socket_count; i++)
+			if (sockets[i].revents)
+				answer(sockets[i].fd);
+	return 0;
 }
