@@ -27,9 +27,14 @@ static void check_fact(const struct foreign_fact *fact)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct foreign_question question = replay_question();
-	static const struct environment environment;
-	struct audit_facts facts = {
-		.environment = &environment, .drift_unknown = "-", .foreign_unknown = "-", .guard_unknown = "-"};
+	static char name[] = "e";
+	static struct environment environment = {.name = name};
+	static struct policy policy = {.environments = &environment, .environment_count = 1};
+	struct audit_facts facts = {.policy = &policy,
+		.environment = &environment,
+		.drift_unknown = "-",
+		.foreign_unknown = "-",
+		.guard_unknown = "-"};
 	struct findings findings = {0};
 	struct foreign *foreign;
 	int r;

@@ -65,7 +65,7 @@ handshake() { # handshake ADDRESS
 silent() {
 	alert_policy
 	apply
-	dragonfly "--log_dir=$logs"
+	SILENT=1 dragonfly "--log_dir=$logs"
 	begin --heal
 	# What is asked takes seconds, since nobody answers; meanwhile what is undone is healed.
 	nft 'delete table inet dflyguard'

@@ -8,7 +8,7 @@ session_begin
 watchers=()
 events=$work/events
 other=$work/other.conf
-tls_only='tls = required bind = {"10.20.0.5", "10.66.0.5"}'
+tls_only='password = optional tls = required bind = {"10.20.0.5", "10.66.0.5"}'
 usual="$tls_only clients = {\"10.20.0.10\", \"10.30.0.0/24\"}"
 environment "$usual"
 cp "$policy_file" "$work/usual.conf"

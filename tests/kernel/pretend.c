@@ -3,8 +3,8 @@
 /*
  * pretend: a server for listening.sh, copied to the name that it is to have, as `dragonfly` or `docker-proxy`, and
  * started with whatever arguments that one would have; it reads none of them. It opens what PRETEND names, prints
- * "ready", and asks whoever connects for a password, until it is ended. PRETEND is a list of words: ADDRESS,PORT (IPv6
- * without IPV6_V6ONLY), only,ADDRESS,PORT (with it), and unix,PATH,MODE.
+ * "ready", and asks whoever connects for a password, until it is ended; with SILENT in its environment it says nothing.
+ * PRETEND is a list of words: ADDRESS,PORT (IPv6 without IPV6_V6ONLY), only,ADDRESS,PORT (with it), and unix,PATH,MODE.
  */
 
 #include <netdb.h>
@@ -107,6 +107,8 @@ int main(void)
 	}
 	puts("ready");
 	fflush(stdout);
+	while (getenv("SILENT"))
+		pause();
 	while (poll(sockets, socket_count, -1) >= 0)
 		for (nfds_t i = 0; i < socket_count; i++)
 			if (sockets[i].revents)

@@ -47,8 +47,7 @@ static void behave(const char *how)
 		/* A sanitizer would make another end of it. */
 		signal(SIGSEGV, SIG_DFL);
 		raise(SIGSEGV);
-	}
-	else if (strcmp(how, "crash-late") == 0) {
+	} else if (strcmp(how, "crash-late") == 0) {
 		say("a id=0 b=c\nend count=1\n");
 		raise(SIGKILL);
 	} else if (strcmp(how, "status") == 0) {
