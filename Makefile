@@ -26,7 +26,8 @@ PKG_CONFIG ?= pkg-config
 # Recursive (=): asked only when something is compiled, after set-up has installed pkg-config and the libraries.
 PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PACKAGES) $(LOADED))
 PACKAGE_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
-override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Iinclude -DDFLYGUARD_VERSION='"$(VERSION)"' $(WARNINGS) $(HARDENING) $(SANITIZER)
+override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Iinclude -DDFLYGUARD_VERSION='"$(VERSION)"' -DDFLYGUARD_SBINDIR='"$(SBINDIR)"' \
+	$(WARNINGS) $(HARDENING) $(SANITIZER)
 override LDFLAGS += -pie -Wl,-z,relro,-z,now,--as-needed,-O1,--hash-style=gnu $(SANITIZER)
 
 ifeq ($(V),)

@@ -107,10 +107,15 @@ static const struct command commands[] = {
 		"dflyguard explain --from 10.20.0.7 --port 6380\n"
 		"dflyguard explain --from 10.66.0.1 --to 10.20.0.5 --port 6380 --plaintext\n"
 		"dflyguard explain --from 10.20.0.7 --port 7000 --dnat 172.17.0.2:6380"},
-	{"export", OPTION_LANGUAGE, command_export, "the same policy in another language: --to nft",
-		"Writes the ruleset as a file that `nft -f` loads, for hosts where dflyguard is not\n"
-		"installed, and for reading.\n",
-		"dflyguard export --to nft > dflyguard.nft"},
+	{"export", OPTION_LANGUAGE, command_export, "the same policy for others: --to nft, --to systemd",
+		"--to nft writes the ruleset as a file that `nft -f` loads, for hosts where dflyguard\n"
+		"is not installed, and for reading.\n"
+		"\n"
+		"--to systemd writes a drop-in for the server's unit: it starts only where the\n"
+		"firewall is in force and its flags ask for what the policy allows; its sockets speak\n"
+		"with the policy's sources only (IPAddressAllow=), and are bound to guarded ports only\n"
+		"(SocketBindAllow=). Its comments say where it belongs, and what each line does.\n",
+		"dflyguard export --to nft > dflyguard.nft\ndflyguard export --to systemd"},
 	{"remove", OPTION_DRY_RUN, command_remove, "delete our table and nothing else",
 		"Deletes table inet dflyguard. The guarded ports are then open to whoever other\n"
 		"tables let through. Needs no policy.\n",
@@ -170,7 +175,7 @@ static const struct {
 	{"follow", OPTION_LOG_FOLLOW, NULL, OPTION_FOLLOW, "go on until interrupted"},
 	{"count", OPTION_LOG_COUNT, "N", OPTION_COUNT, "end after N packets (default 10, with --follow no end)"},
 	{"reason", OPTION_LOG_REASON, "NAME", OPTION_REASON, "only what was refused for this reason"},
-	{"to", OPTION_TO, "nft", OPTION_LANGUAGE, "the language to write"},
+	{"to", OPTION_TO, "nft|systemd", OPTION_LANGUAGE, "the language to write"},
 	{"from", OPTION_FROM, "ADDRESS", OPTION_CONNECTION, "who connects"},
 	{"to", OPTION_TO, "ADDRESS", OPTION_CONNECTION, "to which address (default: the first one in bind)"},
 	{"port", OPTION_PORT, "NUMBER", OPTION_CONNECTION, "to which port"},
