@@ -20,7 +20,7 @@ comma := ,
 SANITIZER := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 PACKAGES := libnftnl libmnl libconfuse
 # Loaded by the commands that need them (dlopen): headers only.
-LOADED := libnetfilter_log
+LOADED := libnetfilter_log libsystemd
 PKG_CONFIG ?= pkg-config
 
 # Recursive (=): asked only when something is compiled, after set-up has installed pkg-config and the libraries.

@@ -36,6 +36,7 @@ struct options {
 	const char *from, *port, *dnat, *via;
 	bool tls, plaintext, established, local, live;
 	bool heal; /* audit */
+	bool before_start;
 	enum severity fail_on;
 	bool full;	      /* read the table, whatever is known of it */
 	unsigned int confirm; /* seconds; 0: nothing waits */
@@ -70,6 +71,7 @@ enum option_bit {
 	OPTION_METRICS = 1024,
 	OPTION_WATCH = 2048,
 	OPTION_BOOT = 4096,
+	OPTION_START = 16384,
 };
 
 int command_boot(const struct options *options); /* apply --boot */
@@ -86,6 +88,7 @@ int command_undo(const char *token, bool say_ready);
 int command_export(const struct options *options);
 int command_explain(const struct options *options);
 int command_audit(const struct options *options);
+int command_start(const struct options *options); /* audit --before-start */
 int command_checks(const struct options *options);
 int command_watch(const struct options *options);
 

@@ -118,6 +118,8 @@ int command_audit(const struct options *options)
 	struct look first;
 	int status;
 
+	if (options->before_start)
+		return 2;
 	if (options->dry_run && !options->heal) {
 		struct err err = {0};
 

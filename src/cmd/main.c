@@ -56,13 +56,18 @@ static const struct command commands[] = {
 		"second rollback returns. Where a policy waits for `dflyguard confirm`, that one is\n"
 		"undone. The policy file is not touched: the next apply puts it in force again.\n",
 		"dflyguard rollback --dry-run\ndflyguard rollback"},
-	{"audit", OPTION_DRY_RUN | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS, command_audit,
+	{"audit", OPTION_DRY_RUN | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS | OPTION_START, command_audit,
 		"drift and what other tables do, all checks; --heal puts it back",
 		"Compares the kernel's table with the policy, object by object, and looks at what other\n"
 		"tables do to the guarded ports. Each check passes, fails, or is unknown, which is\n"
 		"never a pass: without privileges the exit status is 2. With --heal it puts back what\n"
 		"differs, as apply does, and audits again; other tables are only read. What each\n"
-		"check means: `dflyguard checks`.\n",
+		"check means: `dflyguard checks`.\n"
+		"\n"
+		"With --before-start it asks what the server's unit must know right before it starts:\n"
+		"is the firewall in force, and do the flags of the policy's unit, from its command\n"
+		"line, flagfiles and environment, ask for addresses and ports that the policy allows?\n"
+		"`dflyguard export --to systemd` writes the drop-in that does so.\n",
 		"dflyguard audit\ndflyguard audit --fail-on critical --quiet\ndflyguard audit --heal --dry-run\n"
 		"dflyguard --format json audit --heal"},
 	{"watch", OPTION_HEAL | OPTION_WATCH | OPTION_METRICS, command_watch,
@@ -145,6 +150,7 @@ enum {
 	OPTION_LIVE,
 	OPTION_AUDIT_HEAL,
 	OPTION_AUDIT_FAIL,
+	OPTION_AUDIT_START,
 	OPTION_FULL_LOOK,
 	OPTION_CONFIRM_WITHIN,
 	OPTION_METRICS_FILE,
@@ -189,6 +195,7 @@ static const struct {
 	{"heal", OPTION_AUDIT_HEAL, NULL, OPTION_HEAL, "put back what differs, and audit again"},
 	{"fail-on", OPTION_AUDIT_FAIL, "SEVERITY", OPTION_FAIL_ON,
 		"info, warning (default) or critical: what is below does not count"},
+	{"before-start", OPTION_AUDIT_START, NULL, OPTION_START, "only whether the server may start: for its unit"},
 	{"period", OPTION_WATCH_PERIOD, "SECONDS", OPTION_WATCH,
 		"how often to ask whether anything changed (default 1)"},
 	{"full-every", OPTION_WATCH_FULL, "SECONDS", OPTION_WATCH,
@@ -519,6 +526,9 @@ static int take_option(int value, struct options *options, bool *help)
 		if (!severity_parse(optarg, &options->fail_on))
 			return usage(
 				options, "--fail-on info, warning or critical", "there is no severity '%s'", optarg);
+		return -1;
+	case OPTION_AUDIT_START:
+		options->before_start = true;
 		return -1;
 	case OPTION_METRICS_FILE:
 		options->metrics = optarg;
