@@ -6,7 +6,9 @@
  * them could not be had. It reads nothing itself, never prints, and never calls good what it does not know.
  */
 
+#include "flags.h"
 #include "foreign.h"
+#include "listeners.h"
 #include "policy.h"
 #include "ruleset.h"
 
@@ -17,6 +19,27 @@ enum outcome { OUTCOME_PASS, OUTCOME_FAIL, OUTCOME_UNKNOWN, OUTCOME_NOT_APPLICAB
 const char *severity_name(enum severity severity);
 const char *outcome_name(enum outcome outcome);
 bool severity_parse(const char *name, enum severity *ret);
+
+/* What an intention is of. */
+enum intention_source {
+	/* A process that runs: its command line and environment, with its flagfiles as they are now. So it would start
+	 * the next time, if nobody changes anything else. */
+	INTENTION_PROCESS,
+	INTENTION_UNIT,	    /* the policy's unit, as systemd would start it */
+	INTENTION_FLAGFILE, /* the policy's flagfile alone, under systemd */
+};
+
+/* "process", "unit", "flagfile": as in JSON. Static. */
+const char *intention_source_name(enum intention_source source);
+
+/* All pointers are borrowed. */
+struct audit_intention {
+	enum intention_source source;
+	const char *subject;		   /* "dragonfly, process 4711", "dragonfly.service", the flagfile's path */
+	const struct intention *intention; /* NULL: not known */
+	const char *unknown;		   /* and why */
+	size_t process;			   /* index in host.processes, or LISTENERS_NO_INDEX */
+};
 
 /* What is known of the host. All pointers are borrowed. */
 struct audit_facts {
@@ -29,6 +52,10 @@ struct audit_facts {
 	const char *drift_unknown;     /* and why */
 	const struct foreign *foreign; /* NULL: other tables could not be read */
 	const char *foreign_unknown;   /* and why */
+	const struct host *host;       /* NULL: sockets and processes were not looked at */
+	const char *host_unknown;      /* and why */
+	const struct audit_intention *intentions;
+	size_t intention_count;
 };
 
 struct check;
@@ -83,6 +110,42 @@ struct watch_facts {
 const struct check *audit_watch_checks(size_t *ret_count);
 /* Appends a finding of each. To be called before audit_run(), which sorts all. Pure. */
 void audit_watch(const struct watch_facts *facts, struct findings *ret);
+
+/* ---- listening sockets, one by one ---- */
+
+/* What a guarded port is for: the policy's options that say who may reach it, and where. */
+enum role { ROLE_NONE, ROLE_MAIN, ROLE_ADMIN, ROLE_MEMCACHED };
+
+enum role audit_role(const struct service *service, uint16_t port);
+
+/* What one socket is, seen from the policy. */
+enum listener_verdict {
+	LISTENER_ALLOWED,    /* its address is one of the policy's */
+	LISTENER_NOT_ASKED,  /* one address, and the policy has no `bind` */
+	LISTENER_LOOPBACK,   /* not one of the policy's, and only this host reaches it */
+	LISTENER_CONTAINER,  /* in another network namespace, where no packet for this host comes */
+	LISTENER_UNGUARDED,  /* on another port, and not Dragonfly's: no business of ours */
+	LISTENER_UNLISTED,   /* another address than the policy's */
+	LISTENER_PUBLIC,     /* so, and the whole Internet may route to it */
+	LISTENER_WILDCARD,   /* all addresses */
+	LISTENER_PUBLISHED,  /* all addresses, for a container */
+	LISTENER_STRANGER,   /* not Dragonfly holds it */
+	LISTENER_OTHER_PORT, /* Dragonfly listens on a port that the policy does not name */
+};
+#define LISTENER_VERDICT_COUNT (LISTENER_OTHER_PORT + 1)
+
+/* "other-port": as in JSON. Static. */
+const char *listener_verdict_name(enum listener_verdict verdict);
+/* The first ones need no remedy. Pure. */
+bool listener_verdict_is_good(enum listener_verdict verdict);
+/* `facts->host` is known, and `listener` is one of its. Pure. */
+enum listener_verdict audit_listener(const struct audit_facts *facts, const struct listener *listener);
+/* What to do about it, or NULL. The caller frees it. Pure. */
+char *audit_listener_remedy(const struct audit_facts *facts, const struct listener *listener);
+/* "dragonfly 4711 (dfly, dragonfly.service)"; "unknown: not permitted". Pure. */
+void audit_holder_text(const struct host *host, const struct listener *listener, struct text *text);
+/* How many there are of each verdict. */
+void audit_count_listeners(const struct audit_facts *facts, size_t ret[LISTENER_VERDICT_COUNT]);
 
 void findings_done(struct findings *findings);
 

@@ -50,6 +50,87 @@ static const struct check checks[] = {
 		"can "
 		"change it against. Unknown: other tables could not be read.",
 		"decide which program is to manage the port", assess_owner},
+	{"bind.server", "bind", SEVERITY_WARNING, "a server runs",
+		"A Dragonfly listens on the policy's ports for clients, on this host or in one of its containers. "
+		"Where the "
+		"environment says `server = optional` it need not. Unknown: sockets or processes could not be looked "
+		"at.",
+		"systemctl start the unit; or write `server = optional`, where nobody needs to run one", assess_server},
+	{"bind.wildcard", "bind", SEVERITY_CRITICAL, "no guarded port is open on all addresses",
+		"A socket of a guarded port takes connections to every address of this host: 0.0.0.0, ::, or the "
+		"IPv4-mapped wildcard. A warning where the firewall is in force and asks for the destination, or where "
+		"the "
+		"policy has no bind. Unknown: sockets could not be read.",
+		"write --bind=ADDRESS in the server's flagfile, and start it anew", assess_wildcard},
+	{"bind.public", "bind", SEVERITY_CRITICAL, "no guarded port is open on a public address",
+		"The address is one that the Internet may route to (none of the blocks of RFC 6890), and the policy "
+		"does "
+		"not list it. Unknown: sockets could not be read.",
+		"write --bind=ADDRESS in the server's flagfile, and start it anew", assess_public},
+	{"bind.unlisted", "bind", SEVERITY_WARNING, "guarded ports are open only on the policy's addresses",
+		"A socket of a guarded port is on one address, which bind (for the admin port admin_bind) does not "
+		"list. "
+		"Informational where only this host reaches it. Unknown: sockets could not be read.",
+		"write --bind=ADDRESS in the server's flagfile and start it anew, or list the address",
+		assess_unlisted},
+	{"bind.absent", "bind", SEVERITY_WARNING, "this host has the policy's addresses",
+		"bind or admin_bind has an address that no interface of this host has. A server that is told to listen "
+		"there "
+		"does not start, or starts without its admin port. Unknown: the interfaces could not be read.",
+		"give an interface the address (ip address), or take it out of the policy", assess_absent},
+	{"bind.admin", "bind", SEVERITY_CRITICAL, "the admin port is not open on all addresses",
+		"Without --admin_bind the admin port is on all addresses, whatever bind says, and it asks for less "
+		"than "
+		"the "
+		"others. A warning where the firewall is in force and asks for the destination, or where the policy "
+		"has no "
+		"bind. Unknown: sockets could not be read.",
+		"write --admin_bind=ADDRESS in the server's flagfile, and start it anew", assess_admin},
+	{"bind.memcached", "bind", SEVERITY_CRITICAL, "the memcached port does as bind says",
+		"Dragonfly before v1.37 opens its memcached port on all addresses, whatever bind says; and of a "
+		"memcached_port over 65535 it takes the low 16 bits. Nobody is asked for a password there. A warning "
+		"where "
+		"the firewall is in force and asks for the destination. Unknown: sockets could not be read.",
+		"take Dragonfly v1.37 or later, or write --memcached_port=0", assess_memcached},
+	{"bind.protected_mode", "bind", SEVERITY_WARNING, "nobody relies on protected mode",
+		"Dragonfly's protected mode is only this: since v1.37, a server that systemd starts without bind and "
+		"without "
+		"password listens on 127.0.0.1. With bind, or without systemd, it protects nothing; and where it does, "
+		"clients of other hosts stay outside. Unknown: what the server was told could not be read.",
+		"set --requirepass (or DFLY_requirepass, or an aclfile), and --bind", assess_protected_mode},
+	{"bind.published", "bind", SEVERITY_WARNING, "no container's port is published on all addresses",
+		"docker-proxy or rootlessport listens on all addresses for a container. What DNAT alone publishes, "
+		"firewall.foreign_nat tells. Unknown: who holds a socket could not be told.",
+		"publish it on one address: -p ADDRESS:PORT:PORT", assess_published},
+	{"bind.loopback_only", "bind", SEVERITY_WARNING, "whoever the policy names can reach the server",
+		"All sockets of a port are on loopback addresses, and the policy names clients on other hosts. "
+		"Unknown: "
+		"sockets could not be read.",
+		"write --bind=ADDRESS in the server's flagfile, and start it anew", assess_loopback_only},
+	{"bind.other_port", "bind", SEVERITY_CRITICAL, "Dragonfly has no port that the policy does not name",
+		"Nothing guards such a port. Informational on a loopback address. Unknown: not all processes could be "
+		"looked at.",
+		"name the port in the policy's service section, or close it", assess_other_port},
+	{"bind.stranger", "bind", SEVERITY_WARNING, "guarded ports are Dragonfly's",
+		"Another program holds a socket of a guarded port: clients talk to that one. Unknown: who holds it "
+		"could "
+		"not be told.",
+		"stop it, or give it another port", assess_stranger},
+	{"bind.unix", "bind", SEVERITY_WARNING, "not every user may connect to Dragonfly's Unix socket",
+		"There nobody is asked for a password, whatever requirepass and aclfile say. Informational where only "
+		"a "
+		"group may connect. Unknown: its permissions could not be read.",
+		"write --unixsocketperm=700 in the server's flagfile, and start it anew", assess_unix},
+	{"bind.intention", "bind", SEVERITY_WARNING, "the next start is as the policy says",
+		"The command line, environment and flagfiles as they are now: the server would not start, or would "
+		"listen "
+		"elsewhere than the policy says. Unknown: they could not be read, or an address is a name.",
+		"mend what the message names, and start the server anew", assess_intention},
+	{"bind.disagree", "bind", SEVERITY_WARNING, "what runs is what is written",
+		"A server listens elsewhere than its flags say by now, or does not read the flagfile that the policy "
+		"names. "
+		"Unknown: what it was told, or its sockets, could not be read.",
+		"start the server anew, or name the flagfile that it reads in the policy", assess_disagree},
 };
 
 const struct check *audit_checks(size_t *ret_count)
