@@ -111,6 +111,14 @@ const struct check *audit_watch_checks(size_t *ret_count);
 /* Appends a finding of each. To be called before audit_run(), which sorts all. Pure. */
 void audit_watch(const struct watch_facts *facts, struct findings *ret);
 
+/* The checks that decide whether a server may start; two of them are as in audit_checks(). Static. */
+const struct check *audit_start_checks(size_t *ret_count);
+/*
+ * Runs them: on the drift, and on each intention. As strict as the policy and no stricter: where it has no `bind` any
+ * address will do, and so does one that only this host reaches. `ret` is zero-initialised, and sorted. Pure.
+ */
+void audit_start(const struct audit_facts *facts, struct findings *ret);
+
 /* ---- listening sockets, one by one ---- */
 
 /* What a guarded port is for: the policy's options that say who may reach it, and where. */

@@ -223,11 +223,16 @@ static int compare(const void *left, const void *right)
 	return by_subject ? by_subject : strcmp(a->message, b->message);
 }
 
+void findings_sort(struct findings *findings)
+{
+	qsort(findings->items, findings->count, sizeof(*findings->items), compare);
+}
+
 void audit_run(const struct audit_facts *facts, struct findings *ret)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
 		checks[i].assess(&checks[i], facts, ret);
-	qsort(ret->items, ret->count, sizeof(*ret->items), compare);
+	findings_sort(ret);
 }
 
 size_t findings_count(const struct findings *findings, enum outcome outcome, enum severity at_least)

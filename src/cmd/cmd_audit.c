@@ -119,7 +119,7 @@ int command_audit(const struct options *options)
 	int status;
 
 	if (options->before_start)
-		return 2;
+		return command_start(options);
 	if (options->dry_run && !options->heal) {
 		struct err err = {0};
 

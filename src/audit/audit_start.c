@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* May a server start? The firewall stands, and what the server is told to listen on is allowed. */
+
+#include <string.h>
+
+#include "audit_private.h"
+
+static void assess_start(const struct check *check, const struct audit_facts *facts, struct findings *ret);
+
+static const struct check checks[] = {
+	{"firewall.in_force", "firewall", SEVERITY_CRITICAL, "the firewall is in force",
+		"Where it is not, a server that starts is open to everybody.",
+		"systemctl start dflyguard.service, or dflyguard apply", assess_in_force},
+	{"firewall.drift", "firewall", SEVERITY_CRITICAL, "the kernel has what the policy says",
+		"Where it has not, a server that starts may be open to somebody.",
+		"dflyguard apply; dflyguard plan shows the differences", assess_drift},
+	{"start.binding", "start", SEVERITY_CRITICAL, "the server is told to listen where it may",
+		"Its flags ask for an address that bind, or admin_bind, does not list, or for a port that the policy "
+		"does not name. Unknown: its flags could not be told.",
+		"mend the flags", assess_start},
+};
+
+const struct check *audit_start_checks(size_t *ret_count)
+{
+	*ret_count = ARRAY_SIZE(checks);
+	return checks;
+}
+
+static const char *const kind_names[] = {[INTENDED_MAIN] = "port",
+	[INTENDED_ADMIN] = "admin_port",
+	[INTENDED_MEMCACHED] = "memcached_port",
+	[INTENDED_UNIX] = "unixsocket"};
+
+/* The role that a socket of this kind has in the policy where it stands on the right port. */
+static const enum role kind_roles[] = {[INTENDED_MAIN] = ROLE_MAIN,
+	[INTENDED_ADMIN] = ROLE_ADMIN,
+	[INTENDED_MEMCACHED] = ROLE_MEMCACHED,
+	[INTENDED_UNIX] = ROLE_NONE};
+
+/* Where it was told so. Addresses are no secrets. */
+static void add_flag(struct text *text, const struct intended_listener *intended)
+{
+	const struct flag *flag = intended->flag;
+
+	if (!flag)
+		text_append(text, "no flag says otherwise");
+	else if (flag->source == FLAG_FILE)
+		text_printf(text, "--%s=%s in %s, line %u", flag->name, flag->value, flag->file, flag->line);
+	else if (flag->source == FLAG_ENVIRONMENT)
+		text_printf(text, "DFLY_%s=%s in its environment", flag->name, flag->value);
+	else
+		text_printf(text, "--%s=%s on its command line", flag->name, flag->value);
+}
+
+static void set_remedy(struct finding *finding, char *remedy)
+{
+	free(finding->remedy);
+	finding->remedy = remedy;
+}
+
+static void judge_port(const struct check *check, const struct audit_facts *facts,
+	const struct audit_intention *intention, const struct intended_listener *intended, struct findings *ret)
+{
+	const char *name = kind_names[intended->kind];
+	struct finding *finding;
+
+	if (intended->port)
+		finding = finding_add(ret, check, OUTCOME_FAIL, intention->subject,
+			"its %s would be %u, which the policy does not guard as that", name, intended->port);
+	else
+		finding = finding_add(ret, check, OUTCOME_FAIL, intention->subject,
+			"its %s would be one that is free by then, which nobody can guard", name);
+	finding->origin = facts->policy->service.origin;
+	set_remedy(finding,
+		mem_format("give the server another --%s, or name that one in the policy's section service", name));
+}
+
+static void judge_address_of(const struct check *check, const struct audit_facts *facts,
+	const struct audit_intention *intention, const struct intended_listener *intended, struct findings *ret)
+{
+	const char *name = kind_names[intended->kind];
+	enum role role = kind_roles[intended->kind];
+	const char *option = role_option(facts->environment, role);
+	const struct source_list *list = role_addresses(facts->environment, role);
+	_cleanup_text_ struct text allowed = {0};
+	_cleanup_text_ struct text flag = {0};
+	enum listener_verdict verdict;
+	struct finding *finding;
+
+	if (!list->given) {
+		finding_add(ret, check, OUTCOME_PASS, intention->subject,
+			"%s %u at %s: the policy has no %s, so any address will do", name, intended->port,
+			intended->address, option);
+		return;
+	}
+	add_flag(&flag, intended);
+	role_addresses_text(facts->environment, role, &allowed);
+	if (!intended->resolved) {
+		finding = finding_add(ret, check, OUTCOME_UNKNOWN, intention->subject,
+			"%s %u would be open at whatever '%s' means to the resolver by then: %s", name, intended->port,
+			intended->address, text_string(&flag));
+	} else {
+		verdict = judge_address(facts, role, intended->width, intended->value, intended->wildcard);
+		if (listener_verdict_is_good(verdict)) {
+			finding_add(ret, check, OUTCOME_PASS, intention->subject, "%s %u at %s, %s%s", name,
+				intended->port, intended->address,
+				verdict == LISTENER_LOOPBACK ? "which only this host reaches" : "as the policy's ",
+				verdict == LISTENER_LOOPBACK ? "" : option);
+			return;
+		}
+		finding = finding_add(ret, check, OUTCOME_FAIL, intention->subject,
+			"%s %u would be open at %s%s, but %s is %s: %s", name, intended->port, intended->address,
+			intended->wildcard ? ", that is, at every address of this host" : "", option,
+			text_string(&allowed), text_string(&flag));
+	}
+	finding->origin = list->origin;
+	set_remedy(finding, binding_remedy(facts, role, intention->intention, LISTENERS_NO_INDEX));
+}
+
+static void assess_intended(const struct check *check, const struct audit_facts *facts,
+	const struct audit_intention *intention, struct findings *ret)
+{
+	struct intended_listener intended[INTENDED_MAXIMUM];
+	struct finding *finding;
+	size_t count;
+
+	if (!intention->intention || intention->intention->unknown) {
+		finding_add(ret, check, OUTCOME_UNKNOWN, intention->subject, "its flags could not be told: %s",
+			intention->intention ? intention->intention->unknown : intention->unknown);
+		return;
+	}
+	if (intention->intention->refusal) {
+		finding = finding_add(ret, check, OUTCOME_FAIL, intention->subject, "it would refuse to start: %s",
+			intention->intention->refusal);
+		if (intention->intention->refusal_file)
+			finding->evidence = mem_format(
+				"%s, line %u", intention->intention->refusal_file, intention->intention->refusal_line);
+		return;
+	}
+	count = intention_listeners(intention->intention, intended);
+	for (size_t i = 0; i < count; i++) {
+		/* Who may open a Unix socket is a matter of files. */
+		if (intended[i].kind == INTENDED_UNIX)
+			finding_add(
+				ret, check, OUTCOME_PASS, intention->subject, "Unix socket %s", intended[i].address);
+		else if (audit_role(&facts->policy->service, intended[i].port) != kind_roles[intended[i].kind])
+			judge_port(check, facts, intention, &intended[i], ret);
+		else
+			judge_address_of(check, facts, intention, &intended[i], ret);
+	}
+	if (!count)
+		finding_add(ret, check, OUTCOME_UNKNOWN, intention->subject, "it is told to listen nowhere");
+}
+
+static void assess_start(const struct check *check, const struct audit_facts *facts, struct findings *ret)
+{
+	for (size_t i = 0; i < facts->intention_count; i++)
+		assess_intended(check, facts, &facts->intentions[i], ret);
+	if (!facts->intention_count)
+		finding_add(ret, check, OUTCOME_UNKNOWN, facts->policy->service.unit, "nobody asked what it is told");
+}
+
+void audit_start(const struct audit_facts *facts, struct findings *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
+		checks[i].assess(&checks[i], facts, ret);
+	findings_sort(ret);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* audit --before-start: whether the server may start, asked by its unit (ExecStartPre=) right before it does. */
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "unit.h"
+
+extern char **environ;
+
+/* What a server of Dragonfly's executable is called: "dragonfly", "dragonfly-x86_64". */
+static bool is_dragonfly(const char *path)
+{
+	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	size_t length = strlen("dragonfly");
+
+	return strncmp(name, "dragonfly", length) == 0 && (!name[length] || strchr("-_.", name[length]));
+}
+
+/*
+ * systemd gives all commands of a unit the same environment, so ours is the server's: its DFLY_ variables, and whether
+ * there is an INVOCATION_ID. That we are one of a unit's commands it says by our number (since version 248).
+ */
+static bool started_by_systemd(void)
+{
+	_cleanup_free_ char *number = mem_format("%ld", (long)getpid());
+
+	return same_string(getenv("SYSTEMD_EXEC_PID"), number);
+}
+
+static int read_command(const char *unit, struct unit_command *command, struct err *err)
+{
+	int r = unit_read_command(unit, command, err);
+
+	if (r < 0)
+		return r;
+	r = unit_command_expand(command, environ, err);
+	if (r == 0 && !is_dragonfly(command->program)) {
+		r = err_set(err, ENOTSUP, ERR_IO, "ExecStart= starts '%s', which does not look like Dragonfly",
+			command->program);
+		err_hint(err, "have it start dragonfly itself, by its own name");
+	}
+	if (r < 0)
+		unit_command_done(command);
+	return r;
+}
+
+static void read_intention(const char *unit, struct audit_intention *ret, struct intention **intention, struct err *err)
+{
+	struct unit_command command = {0};
+
+	*ret = (struct audit_intention){.source = INTENTION_UNIT, .subject = unit, .process = LISTENERS_NO_INDEX};
+	if (read_command(unit, &command, err) == 0) {
+		/* The first one is its own name, whatever that is. */
+		bool named = command.argument_count != 0;
+		struct flags_input input = {.arguments = named ? command.arguments + 1 : NULL,
+			.argument_count = named ? command.argument_count - 1 : 0,
+			.environment = environ,
+			.environment_unknown = started_by_systemd() ? NULL
+								    : "systemd did not start this audit as a "
+								      "command of the unit",
+			.read_file = flagfile_read};
+
+		while (environ && environ[input.environment_count])
+			input.environment_count++;
+		intention_read(&input, intention);
+		ret->intention = *intention;
+	}
+	/* The finding has one sentence for both. */
+	if (err->hint[0]) {
+		_cleanup_free_ char *hint = mem_string(err->hint);
+		struct err both = {0};
+
+		err_set(&both, err->code, err->stage, "%s: %s", err->message, hint);
+		*err = both;
+	}
+	ret->unknown = err->message;
+	unit_command_done(&command);
+}
+
+int command_start(const struct options *options)
+{
+	_cleanup_(state_done) struct state state = state_open();
+	struct report_style style = output_style(options);
+	const struct environment *environment;
+	struct intention *intention = NULL;
+	struct audit_intention intended;
+	struct findings findings = {0};
+	struct err drift_err = {0}, unit_err = {0};
+	struct policy *policy;
+	struct progress progress;
+	int status;
+
+	progress_begin(&progress, options);
+	progress_step(&progress, "reading the policy", 0);
+	if (!load_policy(options, &policy, &environment))
+		return EXIT_TROUBLE;
+	progress_step(&progress, "compiling", policy->source_count);
+	struct ruleset *expected = ruleset_compile(policy, environment, (uint64_t)time(NULL));
+	/* Where nothing changed since a look that found no difference, the table is not read again. */
+	struct reconcile r = {.expected = expected,
+		.policy = policy,
+		.progress = &progress,
+		.known_generation = state_looked(&state, ruleset_fingerprint(expected))};
+	struct audit_facts facts = {
+		.policy = policy, .environment = environment, .intentions = &intended, .intention_count = 1};
+	struct report_audit report = {.environment = environment->name, .policy = policy, .findings = &findings};
+
+	if (reconcile(&r, &drift_err) == 0) {
+		facts.unchanged = !r.before.ruleset;
+		facts.drift = facts.unchanged ? NULL : r.changes;
+	}
+	facts.drift_unknown = drift_err.message;
+	report.drift = facts.drift;
+	read_intention(policy->service.unit, &intended, &intention, &unit_err);
+	audit_start(&facts, &findings);
+	progress_end(&progress);
+	options->renderer->audit(&style, &report);
+	status = finish_output(options, findings_exit(&findings, SEVERITY_INFO));
+	findings_done(&findings);
+	intention_free(intention);
+	reconcile_done(&r);
+	ruleset_free(expected);
+	policy_free(policy);
+	return status;
+}
