@@ -95,6 +95,12 @@ int command_start(const struct options *options)
 	struct progress progress;
 	int status;
 
+	if (options->heal || options->dry_run || options->metrics) {
+		err_set(&unit_err, EINVAL, ERR_USAGE,
+			"audit --before-start only looks: it takes no --heal, --dry-run or --metrics");
+		err_hint(&unit_err, "leave them out");
+		return fail(options, &unit_err, NULL);
+	}
 	progress_begin(&progress, options);
 	progress_step(&progress, "reading the policy", 0);
 	if (!load_policy(options, &policy, &environment))
@@ -115,12 +121,12 @@ int command_start(const struct options *options)
 		facts.drift = facts.unchanged ? NULL : r.changes;
 	}
 	facts.drift_unknown = drift_err.message;
-	report.drift = facts.drift;
+	report.drift = r.changes;
 	read_intention(policy->service.unit, &intended, &intention, &unit_err);
 	audit_start(&facts, &findings);
 	progress_end(&progress);
 	options->renderer->audit(&style, &report);
-	status = finish_output(options, findings_exit(&findings, SEVERITY_INFO));
+	status = finish_output(options, findings_exit(&findings, options->fail_on));
 	findings_done(&findings);
 	intention_free(intention);
 	reconcile_done(&r);
