@@ -17,7 +17,8 @@ enum flag_source {
 	FLAG_DEFAULT,	  /* nobody set it */
 	FLAG_ARGUMENT,	  /* the command line */
 	FLAG_FILE,	  /* a flagfile */
-	FLAG_ENVIRONMENT, /* DFLY_name */
+	FLAG_ENVIRONMENT, /* DFLY_name, or FLAGS_name that --fromenv asked for (which is as strong as the command line)
+			   */
 };
 
 /* One flag as it stands at the end: later ones win, the environment loses to all else. */
@@ -42,6 +43,7 @@ enum flag_note {
 	NOTE_ENVIRONMENT_IGNORED, /* dfly_bind, DFLY_flagfile, FLAGS_ without --fromenv; or what a flag overrules */
 	NOTE_TRUNCATED,		  /* memcached_port: only its low 16 bits count */
 	NOTE_OTHER,
+	NOTE_NOT_OPENED, /* the server starts, but without its admin listener or its Unix socket */
 };
 
 struct flag_remark {
@@ -49,6 +51,13 @@ struct flag_remark {
 	char *file; /* NULL: the command line or the environment */
 	unsigned int line;
 	char *message; /* one sentence; never holds a secret */
+};
+
+/* Who may read and change a flagfile, as stat(2) has it. */
+struct flag_file {
+	uint32_t mode; /* permissions only */
+	uint32_t uid;
+	uint32_t gid;
 };
 
 /* Free with intention_free(). */
@@ -65,6 +74,8 @@ struct intention {
 	char *unknown;
 	char **files; /* flagfiles that were read, in order */
 	size_t file_count;
+	struct flag_file *file_status; /* as many, where the reader told of them; else NULL. By intention_read_at() */
+	bool under_systemd;	       /* INVOCATION_ID is in its environment */
 };
 
 /* What it is told. All is borrowed. */
@@ -99,6 +110,8 @@ bool intention_bool(const struct intention *intention, const char *name);
 /* Reads numbers as abseil does (0x, blanks); the default where it is not set. */
 int64_t intention_number(const struct intention *intention, const char *name);
 bool flag_is_secret(const char *name);
+/* Appends the value as it may be shown, in quotes: no control characters, not longer than a line, never a secret. */
+void flag_shown(const struct flag *flag, struct text *text);
 /* True where Dragonfly knows this flag; false: it refuses to start. Since v1.40. */
 bool flag_is_known(const char *name);
 /* For hyphens, capital letters and flags of Redis or old write-ups: what to write instead, or NULL. Static. */
@@ -122,7 +135,11 @@ struct intended_listener {
 	const struct flag *flag; /* that decided the address; NULL: the default did. Borrowed */
 };
 
-/* The sockets that the intention opens, in the server's order; returns how many. */
+/*
+ * The sockets that the intention opens, in the server's order (Unix, admin, main, memcached); returns how many. None
+ * where it refuses to start. Where `unknown` is set these are the ones as far as is known. An IPv4-mapped address is
+ * told as the IPv4 that it is, as listener_address() tells it.
+ */
 size_t intention_listeners(const struct intention *intention, struct intended_listener ret[INTENDED_MAXIMUM]);
 
 /* ---- configurations of others ---- */
