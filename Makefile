@@ -137,8 +137,9 @@ KERNEL_HELPERS := $(patsubst tests/kernel/%.c,$(BUILD)/tests/kernel/%,$(wildcard
 $(BUILD)/tests/kernel/%: tests/kernel/%.c
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< $(PACKAGE_LIBS)
-# This one asks the program's own rooms, too.
-$(BUILD)/tests/kernel/differential: tests/kernel/differential.c tests/kernel/differential.h $(BUILD)/libdflyguard.a
+# These ask the program's own rooms, too.
+$(BUILD)/tests/kernel/differential: tests/kernel/differential.h
+$(addprefix $(BUILD)/tests/kernel/,differential listeners): $(BUILD)/tests/kernel/%: tests/kernel/%.c $(BUILD)/libdflyguard.a
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(CFLAGS) $(PACKAGE_CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libdflyguard.a $(PACKAGE_LIBS)
 .PHONY: build-kernel-tests
