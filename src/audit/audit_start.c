@@ -38,19 +38,21 @@ static const enum role kind_roles[] = {[INTENDED_MAIN] = ROLE_MAIN,
 	[INTENDED_MEMCACHED] = ROLE_MEMCACHED,
 	[INTENDED_UNIX] = ROLE_NONE};
 
-/* Where it was told so. Addresses are no secrets. */
+/* What told it so. A flag may have swallowed another one, whose value is a secret. */
 static void add_flag(struct text *text, const struct intended_listener *intended)
 {
 	const struct flag *flag = intended->flag;
 
-	if (!flag)
+	if (!flag) {
 		text_append(text, "no flag says otherwise");
-	else if (flag->source == FLAG_FILE)
-		text_printf(text, "--%s=%s in %s, line %u", flag->name, flag->value, flag->file, flag->line);
-	else if (flag->source == FLAG_ENVIRONMENT)
-		text_printf(text, "DFLY_%s=%s in its environment", flag->name, flag->value);
+		return;
+	}
+	text_printf(text, "%s%s=", flag->source == FLAG_ENVIRONMENT ? "DFLY_" : "--", flag->name);
+	flag_shown(flag, text);
+	if (flag->source == FLAG_FILE)
+		text_printf(text, " in %s, line %u", flag->file, flag->line);
 	else
-		text_printf(text, "--%s=%s on its command line", flag->name, flag->value);
+		text_append(text, flag->source == FLAG_ENVIRONMENT ? " in its environment" : " on its command line");
 }
 
 static void set_remedy(struct finding *finding, char *remedy)
@@ -98,8 +100,8 @@ static void judge_address_of(const struct check *check, const struct audit_facts
 	role_addresses_text(facts->environment, role, &allowed);
 	if (!intended->resolved) {
 		finding = finding_add(ret, check, OUTCOME_UNKNOWN, intention->subject,
-			"%s %u would be open at whatever '%s' means to the resolver by then: %s", name, intended->port,
-			intended->address, text_string(&flag));
+			"%s %u would be open at an address that only the server's resolver knows: %s", name,
+			intended->port, text_string(&flag));
 	} else {
 		verdict = judge_address(facts, role, intended->width, intended->value, intended->wildcard);
 		if (listener_verdict_is_good(verdict)) {

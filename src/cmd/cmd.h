@@ -119,9 +119,6 @@ void warnings_done(struct warnings *warnings);
 /* Writes out what stdio holds. EXIT_TROUBLE, reported, where that fails (a full disk, a closed pipe). */
 int finish_output(const struct options *options, int status);
 
-/* ---- flagfile.c: flags_input.read_file; `data` is not looked at ---- */
-int flagfile_read(void *data, const char *path, char **ret, size_t *ret_length, char *why);
-
 /* ---- cmd_firewall.c ---- */
 
 /* A policy on its way into the kernel, and what is remembered of it. All is borrowed. */

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cmd.h"
+#include "facts.h"
 #include "unit.h"
 
 extern char **environ;
@@ -49,8 +49,25 @@ static int read_command(const char *unit, struct unit_command *command, struct e
 	return r;
 }
 
-static void read_intention(const char *unit, struct audit_intention *ret, struct intention **intention, struct err *err)
+/* A relative path begins where systemd lets all commands of the unit begin: here. */
+static int read_file(void *data, const char *path, char **ret, size_t *ret_length, char *why)
 {
+	_cleanup_free_ char *here = path[0] == '/' ? mem_string("") : getcwd(NULL, 0);
+	_cleanup_free_ char *absolute = NULL;
+
+	if (!here) {
+		snprintf(why, INTERVAL_WHY, "from which folder is not known: %s", strerror(errno));
+		return -EACCES;
+	}
+	absolute = mem_format("%s%s%s", here, *here ? "/" : "", path);
+	return flagfile_read(data, absolute, ret, ret_length, why);
+}
+
+static void read_intention(const struct policy *policy, struct audit_intention *ret, struct intention **intention,
+	struct err *err)
+{
+	const char *unit = policy->service.unit;
+	struct flagfile file = {.policy = policy};
 	struct unit_command command = {0};
 
 	*ret = (struct audit_intention){.source = INTENTION_UNIT, .subject = unit, .process = LISTENERS_NO_INDEX};
@@ -63,7 +80,8 @@ static void read_intention(const char *unit, struct audit_intention *ret, struct
 			.environment_unknown = started_by_systemd() ? NULL
 								    : "systemd did not start this audit as a "
 								      "command of the unit",
-			.read_file = flagfile_read};
+			.read_file = read_file,
+			.data = &file};
 
 		while (environ && environ[input.environment_count])
 			input.environment_count++;
@@ -122,7 +140,7 @@ int command_start(const struct options *options)
 	}
 	facts.drift_unknown = drift_err.message;
 	report.drift = r.changes;
-	read_intention(policy->service.unit, &intended, &intention, &unit_err);
+	read_intention(policy, &intended, &intention, &unit_err);
 	audit_start(&facts, &findings);
 	progress_end(&progress);
 	options->renderer->audit(&style, &report);

@@ -192,7 +192,7 @@ refuses() {
 		grep -c '^started' /result/server
 	END
 	expect_equal "what happened" "start 1 mended start 1 start 1 start 1 start 1 start 1 start 0 start 1 2" "$(paste -sd' ' "$out")"
-	said 'port 6379 would be open at 0.0.0.0, .* bind is 10.20.0.5: --bind=0.0.0.0 in /etc/dragonfly/dragonfly.conf, line 1' \
+	said 'port 6379 would be open at 0.0.0.0, .* bind is 10.20.0.5: --bind=.0.0.0.0. in /etc/dragonfly/dragonfly.conf, line 1' \
 		'to mend it: write --bind=10.20.0.5' 'at ::' 'DFLY_admin_port|admin_port would be 7000' 'port would be 7000' \
 		'memcached_port would be 6380' '10.66.0.10' "ExecStart= starts '/bin/sh'"
 }
