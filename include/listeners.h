@@ -153,6 +153,11 @@ struct host_question {
  * caller's namespace is never changed. *ret is owned by the caller.
  */
 void host_read(const struct host_question *question, struct host **ret);
+/*
+ * A number for what listens on the question's ports in our own namespace: while it stays the same, no socket came or
+ * went there. One short query for each port, and no walk through processes. 0, or a negative errno value with `err`.
+ */
+int host_sockets_number(const struct host_question *question, uint64_t *ret, struct err *err);
 /* An empty one, for tests and for who builds one by hand. */
 struct host *host_new(void);
 void host_free(struct host *host);

@@ -98,11 +98,12 @@ struct report_audit {
 	const char *environment;
 	const struct policy *policy;
 	const struct findings *findings;
-	const struct changeset *drift;	/* what differs now; NULL: not known */
-	bool unchanged;			/* not known, because nothing changed since a look that found no difference */
-	const struct changeset *healed; /* what was put back; NULL: nothing was */
-	bool heal;			/* asked for */
-	bool dry_run;			/* only to say what would be healed */
+	const struct audit_facts *facts; /* of the host: sockets and intentions; NULL: not known */
+	const struct changeset *drift;	 /* what differs now; NULL: not known */
+	bool unchanged;			 /* not known, because nothing changed since a look that found no difference */
+	const struct changeset *healed;	 /* what was put back; NULL: nothing was */
+	bool heal;			 /* asked for */
+	bool dry_run;			 /* only to say what would be healed */
 };
 
 /* What `confirm` tells. */
@@ -152,6 +153,7 @@ struct report_metrics {
 	bool conforming;      /* false: it is not, or nobody knows */
 	const size_t *drift;  /* by enum change_kind; NULL: not known */
 	const struct findings *findings;
+	const size_t *listeners;	/* by enum listener_verdict; NULL: not known */
 	const struct ruleset *observed; /* counters; NULL: could not be read */
 	uint64_t looked, looked_fully;	/* seconds since 1970 */
 	bool watch;			/* the next one is known */

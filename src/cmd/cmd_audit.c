@@ -6,13 +6,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "cmd.h"
+#include "facts.h"
 
 /* What one look found. Free with look_done(). */
 struct look {
 	struct reconcile reconcile;
 	struct err drift_err, foreign_err;
 	struct foreign *foreign;
+	struct host_facts host;
 	struct audit_facts facts;
 	struct findings findings;
 };
@@ -33,6 +34,9 @@ static void look(struct look *look, const struct policy *policy, const struct en
 	if (r->nft && nft_read_foreign(r->nft, &question, &look->foreign, &look->foreign_err) == 0)
 		look->facts.foreign = look->foreign;
 	look->facts.foreign_unknown = r->nft ? look->foreign_err.message : look->drift_err.message;
+	progress_step(progress, "reading sockets and processes", 0);
+	host_facts_read(policy, &look->host);
+	host_facts_lend(&look->host, &look->facts);
 	audit_run(&look->facts, &look->findings);
 }
 
@@ -40,6 +44,7 @@ static void look_done(struct look *look)
 {
 	findings_done(&look->findings);
 	foreign_free(look->foreign);
+	host_facts_done(&look->host);
 	reconcile_done(&look->reconcile);
 }
 
@@ -47,18 +52,21 @@ static void look_done(struct look *look)
 static int write_metrics(const struct options *options, const struct look *look, int status)
 {
 	size_t drift[CHANGE_MOVE + 1];
+	size_t listeners[LISTENER_VERDICT_COUNT];
 	uint64_t now = (uint64_t)time(NULL);
 	struct report_metrics metrics = {.environment = look->facts.environment->name,
 		.policy_path = look->facts.policy->path,
 		.fingerprint = ruleset_fingerprint(look->reconcile.expected),
 		.conforming = look->facts.drift && !look->facts.drift->count,
 		.findings = &look->findings,
+		.listeners = look->facts.host->listeners_read.unknown ? NULL : listeners,
 		.looked = now,
 		.looked_fully = now};
 	struct err err = {0};
 
 	if (!options->metrics)
 		return status;
+	audit_count_listeners(&look->facts, listeners);
 	if (look->facts.drift) {
 		metrics_count(look->facts.drift, drift);
 		metrics.drift = drift;
@@ -76,6 +84,7 @@ static int report(const struct options *options, const struct look *look, const 
 	struct report_audit report = {.environment = look->facts.environment->name,
 		.policy = look->facts.policy,
 		.findings = &look->findings,
+		.facts = &look->facts,
 		.drift = look->facts.drift,
 		.healed = healed,
 		.heal = options->heal,

@@ -234,6 +234,8 @@ static void follow(struct loop *loop, bool forced)
 	case FOLLOW_BAD:
 		break;
 	}
+	/* Its ports, and its flagfile, may be others. */
+	watch->host_until = 0;
 	loop->dirty = true;
 }
 
@@ -287,6 +289,9 @@ static void ask(struct loop *loop, double now)
 	/* Nobody told whose it was; and it is a period since the last time. */
 	if (!watch->nft || nft_generation(watch->nft, &generation, NULL) < 0 || generation != watch->generation)
 		loop->dirty = loop->urgent = true;
+	/* What listens is no matter of nf_tables, which says nothing of it. */
+	if (!loop->dirty && watch_sockets_moved(watch))
+		loop->dirty = true;
 	if (loop->dirty)
 		return;
 	watch->asked = (uint64_t)time(NULL);
@@ -468,6 +473,7 @@ int command_watch(const struct options *options)
 	follow_done(&watch->follow);
 	findings_done(&watch->findings);
 	findings_done(&watch->unread);
+	host_facts_done(&watch->host);
 	free(watch->drift);
 	free(watch->trouble);
 	free(watch->handshake);

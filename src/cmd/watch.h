@@ -6,7 +6,7 @@
 
 #include <sys/stat.h>
 
-#include "cmd.h"
+#include "facts.h"
 
 /* ---- fight.c: does somebody undo what we heal? ---- */
 
@@ -118,6 +118,11 @@ struct watch {
 	char *metrics_trouble;	    /* the same for --metrics */
 	struct nft_culprit culprit; /* who changed our table since the last look; process 0: nobody told */
 	struct nft_culprit rival;   /* who undid what we healed */
+	/* What listens on this host, and what servers were told. */
+	struct host_facts host;
+	uint64_t sockets;  /* host_sockets_number(), from before they were read */
+	double host_until; /* then they are read in any case */
+	size_t listeners[LISTENER_VERDICT_COUNT];
 	/* Fingerprints; 0 = none. */
 	uint64_t waiting; /* of the policy that waits to be confirmed */
 	uint64_t undone;  /* of the one that was undone since nobody confirmed it: not to be put in force by us */
@@ -139,6 +144,8 @@ bool watch_look(struct watch *watch, double now);
 bool watch_holds_back(struct watch *watch);
 /* Whether silent connections are to be ended. */
 bool watch_ends_silent(const struct watch *watch);
+/* Whether a socket of a guarded port came or went since the last look. One short query for each port. */
+bool watch_sockets_moved(const struct watch *watch);
 /* Writes --metrics, where it was asked for. */
 void watch_metrics(struct watch *watch);
 /* The work is done, or cannot be done now: nothing that makes others slower is kept open. */

@@ -264,6 +264,33 @@ static int read_others(struct watch *watch, struct foreign **ret, struct err *er
 			  : err_set(err, ENOTCONN, ERR_NETLINK, "the kernel was not asked");
 }
 
+/* A number that no look has, where it cannot be told. */
+static uint64_t sockets_number(const struct watch *watch)
+{
+	struct host_question question;
+	uint64_t number;
+
+	host_ask(watch->follow.policy, false, &question);
+	return host_sockets_number(&question, &number, NULL) < 0 ? 0 : number;
+}
+
+bool watch_sockets_moved(const struct watch *watch)
+{
+	return sockets_number(watch) != watch->sockets;
+}
+
+/* Going through all processes is dear; so it is done only where the sockets are others, or now and then. */
+static void read_host(struct watch *watch, double now)
+{
+	uint64_t number = sockets_number(watch);
+
+	if (watch->host.host && number && number == watch->sockets && now < watch->host_until)
+		return;
+	host_facts_read(watch->follow.policy, &watch->host);
+	watch->sockets = number;
+	watch->host_until = now + (double)watch->options->full_every;
+}
+
 /* What somebody did, since the last look that could be made. */
 static void note_fresh(struct watch *watch, size_t fresh, double now)
 {
@@ -322,6 +349,9 @@ bool watch_look(struct watch *watch, double now)
 	facts.drift_unknown = err.message;
 	facts.foreign = foreign;
 	facts.foreign_unknown = foreign_err.message;
+	read_host(watch, now);
+	host_facts_lend(&watch->host, &facts);
+	audit_count_listeners(&facts, watch->listeners);
 	judge(watch, &facts, watch->known && others == 0);
 	foreign_free(foreign);
 	reconcile_done(&r);
@@ -355,6 +385,7 @@ void watch_metrics(struct watch *watch)
 		.conforming = watch->known && !watch->drift_count,
 		.drift = watch->known ? watch->drift_kinds : NULL,
 		.findings = watch->unread.count ? &watch->unread : &watch->findings,
+		.listeners = watch->host.host && !watch->host.host->listeners_read.unknown ? watch->listeners : NULL,
 		.looked = watch->asked,
 		.looked_fully = watch->looked_fully,
 		.watch = true,

@@ -106,6 +106,8 @@ void sockets_index(struct socket_table *table);
 uint32_t sockets_find(const struct socket_table *table, uint64_t inode, uint32_t row);
 #define SOCKET_BEGIN (UINT32_MAX - 1)
 void sockets_done(struct socket_table *table);
+/* A number for all rows, whatever their order; never 0. Pure. (probe_number.c) */
+uint64_t sockets_number(const struct socket_table *table);
 /* The addresses of our own namespace. */
 void addresses_read(struct host *host);
 

@@ -108,6 +108,7 @@ void text_audit(const struct report_style *style, const struct report_audit *rep
 	fprintf(stream, "%senvironment %s%s, %s\n\n", paint(style, BOLD), report->environment, paint(style, RESET),
 		report->policy->path);
 	print_healed(style, report);
+	text_listeners(style, report->facts);
 	/* The worst finding decides which area comes first. */
 	for (size_t i = 0; i < findings->count; i++) {
 		const char *area = findings->items[i].check->area;

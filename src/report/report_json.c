@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "json.h"
-#include "report.h"
+#include "report_json.h"
 
 const struct renderer *report_renderer(const char *name)
 {
@@ -461,6 +461,7 @@ static void audit(const struct report_style *style, const struct report_audit *r
 		json_object_end(&json);
 	}
 	json_array_end(&json);
+	json_listeners(&json, report->facts);
 	tail(&json);
 }
 

@@ -65,6 +65,14 @@ static void print_findings(FILE *stream, const struct findings *findings)
 				severity_name(severity), outcome_name(outcome), counts[severity][outcome]);
 }
 
+static void print_listeners(FILE *stream, const size_t *listeners)
+{
+	head(stream, "listeners", "gauge", "Listening sockets of guarded ports and of Dragonfly, by what they are.");
+	for (unsigned int verdict = 0; verdict < LISTENER_VERDICT_COUNT; verdict++)
+		fprintf(stream, "dflyguard_listeners{verdict=\"%s\"} %zu\n",
+			listener_verdict_name((enum listener_verdict)verdict), listeners[verdict]);
+}
+
 /* The counters refused_REASON of the table. */
 static void print_refused(FILE *stream, const struct ruleset *observed, bool bytes)
 {
@@ -92,6 +100,8 @@ void report_metrics(FILE *stream, const struct report_metrics *metrics)
 	print_drift(stream, metrics->drift);
 	if (metrics->findings)
 		print_findings(stream, metrics->findings);
+	if (metrics->listeners)
+		print_listeners(stream, metrics->listeners);
 	if (metrics->observed && metrics->observed->counter_count) {
 		print_refused(stream, metrics->observed, false);
 		print_refused(stream, metrics->observed, true);

@@ -36,6 +36,9 @@ void print_instant(const struct report_style *style, uint64_t nanoseconds);
 /* ---- report_event.c ---- */
 void text_event(const struct report_style *style, const struct report_event *report);
 
+/* ---- report_bind.c: the table of listening sockets; nothing where the host is not known ---- */
+void text_listeners(const struct report_style *style, const struct audit_facts *facts);
+
 /* ---- report_audit.c ---- */
 void text_audit(const struct report_style *style, const struct report_audit *report);
 void text_checks(const struct report_style *style, const struct check *checks, size_t count);
