@@ -63,8 +63,8 @@ static int read_file(void *data, const char *path, char **ret, size_t *ret_lengt
 	return flagfile_read(data, absolute, ret, ret_length, why);
 }
 
-static void read_intention(const struct policy *policy, struct audit_intention *ret, struct intention **intention,
-	struct err *err)
+static void read_intention(
+	const struct policy *policy, struct audit_intention *ret, struct intention **intention, struct err *err)
 {
 	const char *unit = policy->service.unit;
 	struct flagfile file = {.policy = policy};
