@@ -80,5 +80,5 @@ int main(void)
 		cmocka_unit_test(test_expand_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("unit", tests, NULL, NULL);
 }
