@@ -21,17 +21,6 @@ static bool is_dragonfly(const char *path)
 	return strncmp(name, "dragonfly", length) == 0 && (!name[length] || strchr("-_.", name[length]));
 }
 
-/*
- * systemd gives all commands of a unit the same environment, so ours is the server's: its DFLY_ variables, and whether
- * there is an INVOCATION_ID. That we are one of a unit's commands it says by our number (since version 248).
- */
-static bool started_by_systemd(void)
-{
-	_cleanup_free_ char *number = mem_format("%ld", (long)getpid());
-
-	return same_string(getenv("SYSTEMD_EXEC_PID"), number);
-}
-
 static int read_command(const char *unit, struct unit_command *command, struct err *err)
 {
 	int r = unit_read_command(unit, command, err);
@@ -63,6 +52,8 @@ static int read_file(void *data, const char *path, char **ret, size_t *ret_lengt
 	return flagfile_read(data, absolute, ret, ret_length, why);
 }
 
+/* systemd gives all commands of a unit the same environment, so ours is the server's: its DFLY_ variables, and whether
+ * there is an INVOCATION_ID. */
 static void read_intention(
 	const struct policy *policy, struct audit_intention *ret, struct intention **intention, struct err *err)
 {
@@ -100,9 +91,19 @@ static void read_intention(
 	unit_command_done(&command);
 }
 
+/* The unit's folders are the server's, and what is in them would not be trusted. */
+static struct state open_own_state(void)
+{
+	if (started_by_systemd()) {
+		unsetenv("RUNTIME_DIRECTORY");
+		unsetenv("STATE_DIRECTORY");
+	}
+	return state_open();
+}
+
 int command_start(const struct options *options)
 {
-	_cleanup_(state_done) struct state state = state_open();
+	_cleanup_(state_done) struct state state = open_own_state();
 	struct report_style style = output_style(options);
 	const struct environment *environment;
 	struct intention *intention = NULL;
