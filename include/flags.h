@@ -97,6 +97,7 @@ struct flags_input {
 #define FLAGS_MAX_FILES 64u
 #define FLAGS_MAX_DEPTH 16u
 #define FLAGS_MAX_FLAGS 4096u
+#define FLAGS_MAX_VALUE (64u << 10) /* bytes of one value */
 
 /* Never fails: what is bad is in the result. Pure but for `read_file`. */
 void intention_read(const struct flags_input *input, struct intention **ret);
@@ -116,6 +117,52 @@ void flag_shown(const struct flag *flag, struct text *text);
 bool flag_is_known(const char *name);
 /* For hyphens, capital letters and flags of Redis or old write-ups: what to write instead, or NULL. Static. */
 const char *flag_advice(const char *name);
+
+/* ---- where the texts are ---- */
+
+/* How a process sees files. */
+struct flags_place {
+	const char *root; /* "/", "/proc/PID/root": paths, and links in them, are taken below it */
+	/* That relative paths begin at. Either below `root` ("/var/lib/dragonfly"), or a link that the kernel follows
+	 * ("/proc/PID/cwd"), below which they must stay. Both NULL: `root`. */
+	const char *directory;
+	const char *directory_link;
+};
+
+/*
+ * As intention_read(), with flagfiles from this host (`read_file` of the input is ignored). Only regular files are
+ * opened: a device or a FIFO is unknown. Sets file_status.
+ */
+void intention_read_at(const struct flags_input *input, const struct flags_place *place, struct intention **ret);
+/* The same, as process `pid` sees files. That it is still the same process is the caller's to ask. */
+void intention_read_process(const struct flags_input *input, uint32_t pid, struct intention **ret);
+/* What `dragonfly --flagfile=PATH` would do, without any environment. */
+void intention_read_flagfile(const char *root, const char *path, struct intention **ret);
+
+/*
+ * What systemd will start: a unit of type service, read from its files as systemd.unit(5), systemd.service(5) and
+ * systemd.exec(5) have it, drop-ins included. Not what it started: files may have changed since. Free with unit_free().
+ */
+struct server_unit {
+	char *name;
+	bool found;   /* there is such a unit file */
+	char **files; /* that were read: the unit's own first, then its drop-ins in their order */
+	size_t file_count;
+	char *program; /* of ExecStart=; NULL: not known */
+	char **arguments;
+	size_t argument_count; /* without argv[0] */
+	char **environment;    /* "NAME=VALUE": Environment=, EnvironmentFile=, and INVOCATION_ID */
+	size_t environment_count;
+	char *directory; /* WorkingDirectory=, or "/" */
+	char *unknown;	 /* why what it starts is not known: something that is not understood here. NULL: it is known */
+	char *refusal;	 /* systemd would not start it: masked, or a file is missing. NULL: it would */
+};
+
+/* `root` is "/" but for tests. Never fails: what is bad is in the result. */
+void unit_read(const char *root, const char *name, struct server_unit **ret);
+void unit_free(struct server_unit *unit);
+/* What its server is told. Where the unit is unknown or refused, so is the intention, with the same words. */
+void intention_read_unit(const char *root, const struct server_unit *unit, struct intention **ret);
 
 enum intended_kind { INTENDED_MAIN, INTENDED_ADMIN, INTENDED_MEMCACHED, INTENDED_UNIX };
 #define INTENDED_MAXIMUM 4u

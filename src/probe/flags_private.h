@@ -66,3 +66,42 @@ void intention_refuse(struct intention *intention, const char *file, unsigned in
 void intention_remark(struct intention *intention, enum flag_note note, const char *file, unsigned int line,
 	const char *format, ...) _printf_(5, 6);
 void intention_not_known(struct intention *intention, const char *format, ...) _printf_(2, 3);
+
+/*
+ * Reads a regular file of at most FLAGS_MAX_TEXT bytes as a process at `place` sees it; a NUL stands behind the bytes.
+ * 0; -ENOENT, -ENOTDIR, -ENAMETOOLONG: it is not there for that process; -EISDIR; else unknown, and `why` tells.
+ * `ret_status` may be NULL.
+ */
+int place_read(const struct flags_place *place, const char *path, char **ret, size_t *ret_length,
+	struct flag_file *ret_status, char *why);
+/* What the link says that the path is; NULL: it is none. The caller frees it. */
+char *place_link(const char *root, const char *path);
+/* The names in a folder below the root, sorted; at most 1024, or -E2BIG. */
+int place_list(const char *root, const char *path, char ***ret, size_t *ret_count);
+
+/* A unit of which this is the only file, on a host without any other. */
+void unit_parse(const char *name, const char *text, size_t length, struct server_unit **ret);
+
+/* A list of texts. */
+struct words {
+	char **items;
+	size_t count;
+	size_t capacity;
+};
+
+void words_add(struct words *words, char *word); /* takes it over */
+void words_done(struct words *words);
+
+/*
+ * Words of a line in a unit file: quotes, and C's escapes (systemd.syntax(7)). With `command` a `;` that stands alone
+ * ends it, and is where *text then points. 0 or -EINVAL.
+ */
+int words_split(const char **text, bool command, struct words *ret);
+/* %n and such; false: one that is not known here, and `why` (INTERVAL_WHY bytes) names it. */
+bool specifiers_expand(const char *unit, const char *text, char **ret, char *why);
+/* ${NAME} and $NAME of a command line; false: not set, and `why` names it. `environment` is "NAME=VALUE". */
+bool variables_expand(const char *word, const struct words *environment, struct words *ret, char *why);
+/* Sets "NAME=VALUE", in place of an older one. */
+void environment_set(struct words *environment, const char *assignment);
+/* An EnvironmentFile=. */
+void environment_file_parse(const char *data, size_t length, struct words *environment);

@@ -533,10 +533,291 @@ static void test_rows(void **state)
 	assert_int_equal(wrongs, 0);
 }
 
+/* --- what may be shown --- */
+
+/* Secrets in each place where one can stand, right and wrong; none may come back in a message. */
+static const struct row secrets[] = {
+	{.arguments = {"--requirepass=hunter2", "--masterauth", "hunter2", "--requirepass=hunter22"}},
+	{.arguments = {"--requirepas=hunter2"}},
+	{.arguments = {"--requirepass", "-hunter2"}},
+	{.arguments = {"--bind", "--requirepass=hunter2"}},
+	{.arguments = {"--port", "--requirepass=hunter2"}},
+	{.arguments = {"--admin_bind=--masterauth=hunter2", "--admin_port=1"}},
+	{.arguments = {"--requirepass=", "hunter2"}},
+	{.arguments = {"--tls", "hunter2"}},
+	{.environment = {"DFLY_requirepass=hunter2 ", "DFLY_requirepass=\"hunter2\""}, .arguments = {"--masterauth=x"}},
+	{.environment = {"DFLY_PASSWORD=hunter2"}},
+	{.environment = {"DFLY_requirepass=hunter2"}, .arguments = {"--requirepass=x"}},
+	{.environment = {"FLAGS_requirepass=hunter2"}},
+	{F("--requirepass hunter2\n")},
+	{F("--requirepass:hunter2\n")},
+	{F("requirepass hunter2\n")},
+	{F("hunter2\n")},
+	{F("--requirepass=hunter2 # x\n--requirepass='hunter2'\n--requirepass=hunter2\r\n")},
+	{F("--bind\n--requirepass=hunter2\n")},
+	{F("--replicaof\n--masterauth=hunter2\n")},
+	{F("user default on >hunter2\n")},
+};
+
+static void test_secrets(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
+		struct intention *intention = read_row(&secrets[i]);
+		struct intended_listener listeners[INTENDED_MAXIMUM];
+		size_t count = intention_listeners(intention, listeners);
+
+		if (intention->refusal && strstr(intention->refusal, "hunter2"))
+			fail_msg("row %zu: %s", i, intention->refusal);
+		for (size_t j = 0; j < intention->remark_count; j++)
+			if (strstr(intention->remarks[j].message, "hunter2"))
+				fail_msg("row %zu: %s", i, intention->remarks[j].message);
+		for (size_t j = 0; j < intention->flag_count; j++) {
+			_cleanup_text_ struct text shown = {0};
+
+			assert_null(strstr(intention->flags[j].name, "hunter2"));
+			flag_shown(&intention->flags[j], &shown);
+			if (strstr(text_string(&shown), "hunter2"))
+				fail_msg("row %zu: %s", i, text_string(&shown));
+		}
+		for (size_t j = 0; j < count; j++)
+			assert_null(strstr(listeners[j].address, "hunter2"));
+		intention_free(intention);
+	}
+	assert_true(flag_is_secret("requirepass"));
+	assert_true(flag_is_secret("masterauth"));
+	assert_true(flag_is_secret("no_such_flag"));
+	assert_false(flag_is_secret("bind"));
+}
+
+static void test_shown(void **state)
+{
+	struct flag flag = {.name = "bind", .value = (char *)(uintptr_t) "a\n\033[2J\xff"};
+	_cleanup_text_ struct text shown = {0};
+	char longer[300];
+
+	(void)state;
+	flag_shown(&flag, &shown);
+	assert_string_equal(text_string(&shown), "'a\\x0a\\x1b[2J\\xff'");
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	flag.value = longer;
+	flag_shown(&flag, &shown);
+	assert_true(shown.length < 120);
+}
+
+/* --- the table --- */
+
+static const struct {
+	const char *name;
+	const char *advice; /* NULL: there is none */
+} advised[] = {
+	{"tls-cert-file", "write --tls_cert_file"},
+	{"TLS", "write --tls"},
+	{"-bind", "write --bind"},
+	{"tls_protocols", "leave it out: "},
+	{"tls-protocols", "leave it out: "},
+	{"tls_min_version", "leave it out: "},
+	{"tls_port", "write --tls and --port"},
+	{"tls-auth-clients", "write --tls_ca_cert_file"},
+	{"tls_client_cert_required", "write --tls_ca_cert_file"},
+	{"protected-mode", "write --bind"},
+	{"rename-command", "write --restricted_commands"},
+	{"rename_command", "write --restricted_commands"},
+	{"http_admin_console", "write --primary_port_http_enabled"},
+	{"memcache_port", "write --memcached_port"},
+	{"maxmemory_policy", "write --cache_mode"},
+	{"maxmemory-policy", "write --cache_mode"},
+	{"appendonly", "leave it out: "},
+	{"appendfsync", "leave it out: "},
+	{"appendfilename", "leave it out: "},
+	{"loglevel", "write --minloglevel"},
+	{"logfile", "write --log_dir"},
+	{"save", "write --snapshot_cron"},
+	{"config", "write --flagfile"},
+	{"daemonize", "leave it out: "},
+	{"announce_ip", "write --cluster_announce_ip"},
+	{"threads", "write --proactor_threads"},
+	{"oom_deny_commands", "leave it out: "},
+	{"PASSWORD", "write --requirepass"},
+	{"bind", NULL},
+	{"nonsense", NULL},
+	{"", NULL},
+	{"-", NULL},
+};
+
+static void test_advice(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(advised); i++) {
+		const char *advice = flag_advice(advised[i].name);
+
+		if (!advised[i].advice != !advice ||
+			(advice && strncmp(advice, advised[i].advice, strlen(advised[i].advice)) != 0))
+			fail_msg("%s: %s", advised[i].name, advice ? advice : "no advice");
+		/* What is advised against is not known, and what is advised is. */
+		if (advice)
+			assert_false(flag_is_known(advised[i].name));
+		if (advice && strncmp(advice, "write --", 8) == 0) {
+			_cleanup_free_ char *name = mem_stringn(advice + 8, strcspn(advice + 8, " :=,"));
+
+			if (!flag_is_known(name))
+				fail_msg("%s: %s is advised", advised[i].name, name);
+		}
+	}
+}
+
+/* The list that the documentation is checked against was made from the server itself. */
+static void test_known(void **state)
+{
+	_cleanup_file_ FILE *stream = fopen("tests/docs/dragonfly-flags.txt", "re");
+	char line[256];
+	size_t count = 0;
+
+	(void)state;
+	assert_non_null(stream);
+	while (fgets(line, sizeof(line), stream)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (*line == '#' || !*line)
+			continue;
+		if (!flag_is_known(line))
+			fail_msg("%s is not known", line);
+		count++;
+	}
+	assert_true(count > 50);
+	/* From each of the libraries, the first and the last of the table, and neighbours in it. */
+	assert_true(flag_is_known("MAXSEARCHRESULTS"));
+	assert_true(flag_is_known("write_connection_throttling_sleep_usec"));
+	assert_true(flag_is_known("proactor_threads"));
+	assert_true(flag_is_known("log_utc_time"));
+	assert_true(flag_is_known("undefok"));
+	assert_false(flag_is_known("tl"));
+	assert_false(flag_is_known("tlss"));
+	assert_false(flag_is_known(""));
+}
+
+static void test_defaults(void **state)
+{
+	struct intention *intention;
+
+	(void)state;
+	intention_read(&(struct flags_input){0}, &intention);
+	assert_string_equal(intention_text(intention, "tls_ciphers"), "DEFAULT:!MEDIUM");
+	assert_string_equal(intention_text(intention, "bind"), "");
+	assert_int_equal(intention_number(intention, "port"), 6379);
+	assert_int_equal(intention_number(intention, "publish_buffer_limit"), 196 << 20);
+	assert_true(intention_bool(intention, "primary_port_http_enabled"));
+	assert_false(intention_bool(intention, "tls"));
+	assert_null(intention_text(intention, "tls-port"));
+	assert_null(intention_flag(intention, "port"));
+	intention_free(intention);
+}
+
+/* What cannot be known is said, and then nothing is refused that it might mend. */
+static void test_unknown_environment(void **state)
+{
+	const char *arguments[] = {"--tls", "--tls_key_file=k"};
+	struct intention *intention;
+
+	(void)state;
+	intention_read(&(struct flags_input){.arguments = (char *const *)arguments,
+			       .argument_count = 2,
+			       .environment_unknown = "not permitted"},
+		&intention);
+	assert_non_null(intention->unknown);
+	assert_non_null(strstr(intention->unknown, "not permitted"));
+	assert_null(intention->refusal);
+	intention_free(intention);
+}
+
+/* --- configurations of others --- */
+
+static const struct {
+	const char *text;
+	enum config_kind kind;
+} configurations[] = {
+	{"", CONFIG_EMPTY},
+	{"\n# nothing\n   \n", CONFIG_EMPTY},
+	{"--bind=127.0.0.1\n# x\n--port=1\n", CONFIG_FLAGFILE},
+	{"\xef\xbb\xbf--bind=127.0.0.1\n", CONFIG_FLAGFILE},
+	{"bind 127.0.0.1\nprotected-mode yes\ntls-port 6380\n", CONFIG_REDIS},
+	{"bind 127.0.0.1 -::1\r\nprotected-mode yes\r\n", CONFIG_REDIS},
+	{"BIND 127.0.0.1\nrequirepass x\nport 1\n", CONFIG_REDIS},
+	{"bind 127.0.0.1\nprotected-mode yes\nprimaryauth x\n", CONFIG_VALKEY},
+	{"# Valkey configuration file example.\nbind 127.0.0.1\n", CONFIG_VALKEY},
+	{"[Service]\nExecStart=/usr/bin/dragonfly\n", CONFIG_OTHER},
+	{"bind: 127.0.0.1\nport: 6379\n", CONFIG_OTHER},
+	{"--port=1\nbind 127.0.0.1\n--dir=/x\n", CONFIG_FLAGFILE},
+	{"{\"bind\": 1}", CONFIG_OTHER},
+};
+
+static void test_recognise(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(configurations); i++)
+		if (config_recognise(configurations[i].text, strlen(configurations[i].text)) != configurations[i].kind)
+			fail_msg("row %zu: %s", i, configurations[i].text);
+}
+
+/* --- bounds --- */
+
+static int read_endless(void *data, const char *path, char **ret, size_t *ret_length, char *why)
+{
+	size_t *count = data;
+
+	(void)path;
+	(void)why;
+	/* Each names the next: no file includes itself. */
+	*ret = mem_format("--flagfile=%zu\n--port=1\n", ++*count);
+	*ret_length = strlen(*ret);
+	return 0;
+}
+
+static void test_bounds(void **state)
+{
+	const char *argument = "--flagfile=0";
+	struct intention *intention;
+	size_t count = 0;
+	char **many = mem_zero(FLAGS_MAX_FLAGS + 10, sizeof(*many));
+	_cleanup_free_ char *longer = mem_alloc(FLAGS_MAX_VALUE + 100);
+
+	(void)state;
+	intention_read(&(struct flags_input){.arguments = (char *const *)&argument,
+			       .argument_count = 1,
+			       .read_file = read_endless,
+			       .data = &count},
+		&intention);
+	assert_non_null(intention->unknown);
+	assert_true(count <= FLAGS_MAX_FILES);
+	intention_free(intention);
+
+	for (size_t i = 0; i < FLAGS_MAX_FLAGS + 10; i++)
+		many[i] = (char *)(uintptr_t) "--port=2";
+	intention_read(&(struct flags_input){.arguments = many, .argument_count = FLAGS_MAX_FLAGS + 10}, &intention);
+	assert_non_null(intention->unknown);
+	intention_free(intention);
+	free(many);
+
+	memset(longer, 'x', FLAGS_MAX_VALUE + 99);
+	memcpy(longer, "--bind=", 7);
+	longer[FLAGS_MAX_VALUE + 99] = '\0';
+	intention_read(&(struct flags_input){.arguments = &longer, .argument_count = 1}, &intention);
+	assert_non_null(intention->unknown);
+	intention_free(intention);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_secrets),
+		cmocka_unit_test(test_shown),
+		cmocka_unit_test(test_advice),
+		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_unknown_environment),
+		cmocka_unit_test(test_recognise),
+		cmocka_unit_test(test_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
