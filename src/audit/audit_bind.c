@@ -121,14 +121,14 @@ static void add_addresses(const struct audit_facts *facts, const struct listener
 
 static char *wildcard_message(const struct audit_facts *facts, const struct listener *listener)
 {
+	bool v4 = listener_address(listener, &(struct value){0}) == WIDTH_IPV4;
+	bool both = listener_is_dual(listener);
 	struct text text = {0};
 
-	text_printf(&text, "takes connections to every %saddress of %s",
-		listener_is_dual(listener) || listener_address(listener, &(struct value){0}) == WIDTH_IPV6 ? ""
-													   : "IPv4 ",
+	text_printf(&text, "takes connections to every %saddress of %s", both ? "" : v4 ? "IPv4 " : "IPv6 ",
 		listener->device ? listener->device : "this host");
 	add_addresses(facts, listener, &text);
-	if (listener_is_dual(listener))
+	if (both)
 		text_append(&text, ", of IPv4 and IPv6");
 	add_policy(facts, role_of(facts, listener), &text);
 	return text_take(&text);

@@ -185,9 +185,7 @@ struct block {
 
 static bool in_block(enum width width, const struct block *block, struct value address)
 {
-	unsigned int low = width_bits(width) - block->length;
-
-	return value_compare(value_mask_low(width, address, low), block->first) == 0;
+	return value_compare(value_mask_low(width, address, block->length), block->first) == 0;
 }
 
 bool address_is_public(enum width width, struct value address)
@@ -278,8 +276,7 @@ enum listener_verdict audit_listener(const struct audit_facts *facts, const stru
 		return LISTENER_CONTAINER;
 	if (role == ROLE_NONE)
 		return dragonfly ? LISTENER_OTHER_PORT : LISTENER_UNGUARDED;
-	/* Who holds it beside those that are known may be the server. */
-	if (listener->process_count && !listener->process_unknown && !dragonfly && !published)
+	if (listener->process_count && !dragonfly && !published)
 		return LISTENER_STRANGER;
 	width = listener_address(listener, &address);
 	verdict = judge_address(facts, role, width, address, wildcard);
@@ -316,9 +313,12 @@ void audit_holder_text(const struct host *host, const struct listener *listener,
 		if (strcmp(separator, " (") != 0)
 			text_append_char(text, ')');
 	}
+	/* Others may hold it as well, where not all could be looked at; but who is known is enough. */
+	if (listener->process_count)
+		return;
 	if (listener->process_unknown)
-		text_printf(text, "%sunknown: %s", listener->process_count ? ", " : "", listener->process_unknown);
-	else if (!listener->process_count)
+		text_printf(text, "unknown: %s", listener->process_unknown);
+	else
 		text_append(text, "nobody");
 }
 

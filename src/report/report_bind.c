@@ -9,7 +9,7 @@
 /* Rows shown without --verbose. */
 #define ROWS_SHOWN 20u
 /* Wider texts push what comes after them to the right. */
-#define COLUMN_MOST 44
+#define COLUMN_MOST 60
 
 /* One row, all of it as text. */
 struct row {
@@ -138,12 +138,25 @@ static void add_silent_port(struct rows *rows, const struct audit_facts *facts, 
 	row->color = DIM;
 }
 
+/* What is no business of the policy is not shown: neighbours of Dragonfly, and what else runs in containers. */
+static bool is_shown(const struct audit_facts *facts, const struct listener *listener)
+{
+	enum listener_verdict verdict = audit_listener(facts, listener);
+
+	if (verdict != LISTENER_CONTAINER)
+		return verdict != LISTENER_UNGUARDED;
+	for (size_t i = 0; i < listener->process_count; i++)
+		if (facts->host->processes[listener->processes[i]].kind == SERVER_DRAGONFLY)
+			return true;
+	return !listener->process_count;
+}
+
 static void add_rows(struct rows *rows, const struct audit_facts *facts)
 {
 	const struct service *service = &facts->policy->service;
 
 	for (size_t i = 0; i < facts->host->listener_count; i++)
-		if (audit_listener(facts, &facts->host->listeners[i]) != LISTENER_UNGUARDED)
+		if (is_shown(facts, &facts->host->listeners[i]))
 			add_listener(rows, facts, &facts->host->listeners[i]);
 	add_silent_port(rows, facts, service->port);
 	if (service->tls_port != service->port)

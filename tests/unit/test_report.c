@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "hosts.h"
 #include "mutations.h"
 #include "policies.h"
 #include "report.h"
@@ -829,9 +830,11 @@ static void add_fact(struct foreign *foreign, struct foreign_fact fact, const ch
 	foreign_add(foreign, &fact);
 }
 
-/* `mutate` NULL: the table could not be read, and neither could others. */
-static void show_audit_of(const struct renderer *renderer, const struct report_style *style,
-	void (*mutate)(struct ruleset *), const char *facts_called, struct report_audit how, bool healed)
+/* `mutate` NULL: the table could not be read, and neither could others. `host` is taken over; NULL: it was not looked
+ * at; `flags` NULL: nobody was told anything. */
+static void show_audit_on(const struct renderer *renderer, const struct report_style *style,
+	void (*mutate)(struct ruleset *), const char *facts_called, struct report_audit how, bool healed,
+	struct host *host, const char *flags)
 {
 	struct compiled expected = compile_golden("everything");
 	struct compiled observed = compile_golden("everything");
@@ -839,7 +842,15 @@ static void show_audit_of(const struct renderer *renderer, const struct report_s
 	struct foreign *foreign = foreign_new();
 	struct changeset *changes;
 	struct changeset *nothing = ruleset_diff(expected.ruleset, expected.ruleset);
-	struct audit_facts facts = {.policy = expected.policy, .environment = expected.environment};
+	struct intention *intention = flags ? intention_of_text(flags, NULL) : NULL;
+	struct audit_intention told = {
+		.source = INTENTION_PROCESS, .subject = "dragonfly, process 4711", .intention = intention};
+	struct audit_facts facts = {.policy = expected.policy,
+		.environment = expected.environment,
+		.host = host,
+		.host_unknown = "nobody looked",
+		.intentions = &told,
+		.intention_count = flags ? 1 : 0};
 
 	apply_mutation(&(struct mutation){.mutate = mutate ? mutate : mutate_nothing}, observed.ruleset);
 	changes = ruleset_diff(expected.ruleset, observed.ruleset);
@@ -877,15 +888,24 @@ static void show_audit_of(const struct renderer *renderer, const struct report_s
 	how.environment = expected.environment->name;
 	how.policy = expected.policy;
 	how.findings = &findings;
+	how.facts = &facts;
 	how.drift = facts.drift;
 	how.healed = healed ? changes : NULL;
 	renderer->audit(style, &how);
 	findings_done(&findings);
+	intention_free(intention);
+	host_free(host);
 	foreign_free(foreign);
 	changeset_free(nothing);
 	changeset_free(changes);
 	compiled_done(&observed);
 	compiled_done(&expected);
+}
+
+static void show_audit_of(const struct renderer *renderer, const struct report_style *style,
+	void (*mutate)(struct ruleset *), const char *facts_called, struct report_audit how, bool healed)
+{
+	show_audit_on(renderer, style, mutate, facts_called, how, healed, mutate ? host_good() : NULL, HOST_GOOD_FLAGS);
 }
 
 static void show_audit_good(const struct renderer *renderer, const struct report_style *style)
@@ -924,6 +944,63 @@ static void show_audit_dry_run_nothing(const struct renderer *renderer, const st
 static void show_audit_weird(const struct renderer *renderer, const struct report_style *style)
 {
 	show_audit_of(renderer, style, mutate_weird, WEIRD, (struct report_audit){0}, false);
+}
+
+/* One of each kind that needs doing something about. */
+static struct host *host_bad(void)
+{
+	struct host *host = host_empty();
+	size_t server = host_add_process(host, SERVER_DRAGONFLY, "dragonfly", "dragonfly.service", 0);
+	size_t proxy = host_add_process(host, SERVER_DOCKER_PROXY, "docker-proxy", "docker.service", 0);
+	size_t redis = host_add_process(host, SERVER_REDIS, "redis-server", "redis-server.service", 0);
+	size_t inside = host_add_process(host, SERVER_DRAGONFLY, "dragonfly", NULL, 1);
+
+	host_add_network(host, "docker 0123456789ab", false);
+	host->processes[inside].container.text = mem_string("docker 0123456789ab");
+	host_add_listener(host, "0.0.0.0", 6379, 0, proxy);
+	host_add_listener(host, "::", 6380, 0, server);
+	host_add_listener(host, "93.184.216.34", 6380, 0, redis);
+	host_add_listener(host, "10.66.0.5", 11211, 0, LISTENERS_NO_INDEX)->device = mem_string("eth1");
+	host_add_listener(host, "10.20.0.5", 7000, 0, server)->guarded = false;
+	host_add_listener(host, "0.0.0.0", 6379, 1, inside);
+	host_add_unix(host, "/run/dragonfly/s", 0777, server);
+	return host;
+}
+
+static void show_audit_listeners(const struct renderer *renderer, const struct report_style *style)
+{
+	show_audit_on(renderer, style, mutate_nothing, NULL, (struct report_audit){0}, false, host_bad(),
+		"--port=6380\n--bind=\"::\"\n--requirepass=secret\n");
+}
+
+static void show_audit_listeners_weird(const struct renderer *renderer, const struct report_style *style)
+{
+	struct host *host = host_bad();
+
+	free(host->processes[0].command.text);
+	host->processes[0].command.text = mem_string(WEIRD);
+	free(host->networks[1].name);
+	host->networks[1].name = mem_string(WEIRD);
+	free(host->listeners[3].device);
+	host->listeners[3].device = mem_string(WEIRD);
+	host->listeners_read.unknown = mem_string(WEIRD);
+	free(host->unix_listeners[0].path);
+	host->unix_listeners[0].path = mem_string(WEIRD);
+	show_audit_on(renderer, style, mutate_nothing, NULL, (struct report_audit){0}, false, host,
+		"--port=6380\n--bind=0.0.0.0\n--flagfile=" WEIRD "\n");
+}
+
+/* More sockets than anybody reads. */
+static void show_audit_listeners_many(const struct renderer *renderer, const struct report_style *style)
+{
+	struct host *host = host_good();
+
+	for (unsigned int i = 0; i < 30; i++) {
+		_cleanup_free_ char *address = mem_format("10.66.0.%u", i);
+
+		host_add_listener(host, address, 6380, 0, 0);
+	}
+	show_audit_on(renderer, style, mutate_nothing, NULL, (struct report_audit){0}, false, host, HOST_GOOD_FLAGS);
 }
 
 static void show_checks(const struct renderer *renderer, const struct report_style *style)
@@ -1234,6 +1311,21 @@ static const struct report_case cases[] = {
 		"conforming=false dry_run=true healed=[] drift.0.kind"},
 	{"audit-dry-run-nothing", "audit", false, false, show_audit_dry_run_nothing, "conforming=true dry_run=true"},
 	{"audit-weird", "audit", false, false, show_audit_weird, "conforming=false"},
+	{"audit-listeners", "audit", false, false, show_audit_listeners,
+		"listeners.0.network=\"host\" listeners.0.address=\"0.0.0.0\" listeners.0.port=6379 "
+		"listeners.0.wildcard=true listeners.0.dual=false listeners.0.device=null listeners.0.inode=7001 "
+		"listeners.0.processes.0.pid=4712 listeners.0.processes.0.command=\"docker-proxy\" "
+		"listeners.0.processes.0.user=\"dfly\" listeners.0.processes.0.unit=\"docker.service\" "
+		"listeners.0.processes.0.container=null listeners.0.processes.0.kind=\"docker-proxy\" "
+		"listeners.0.processes_unknown=null listeners.0.verdict=\"published\" listeners.0.remedy "
+		"listeners.1.dual=true listeners.3.processes=[] listeners.3.processes_unknown "
+		"listeners.5.remedy=null listeners_unknown=null intentions.0.of=\"process\" intentions.0.pid=4711 "
+		"intentions.0.refusal intentions.0.refusal_place intentions.0.remarks.0.message"},
+	{"audit-listeners-weird", "audit", false, false, show_audit_listeners_weird, "listeners_unknown"},
+	{"audit-listeners-many", "audit", false, false, show_audit_listeners_many,
+		"intentions.0.unknown=null intentions.0.files.0 intentions.0.listeners.0.kind=\"unix\" "
+		"intentions.0.listeners.1.kind=\"admin\" intentions.0.listeners.1.address=\"10.9.0.1\" "
+		"intentions.0.listeners.1.source=\"file\" intentions.0.listeners.1.place=\"" HOST_FLAGFILE ":4\""},
 	{"audit-quiet", "audit", false, true, show_audit_findings, "conforming=false"},
 	{"checks", "checks", false, false, show_checks,
 		"environment=null checks.0.id=\"firewall.in_force\" checks.0.area=\"firewall\" checks.0.severity "

@@ -349,12 +349,14 @@ static void test_metrics(void **state)
 {
 	struct compiled compiled = compile_golden("everything");
 	const size_t drift[] = {[CHANGE_ADD] = 1, [CHANGE_REMOVE] = 22, [CHANGE_CHANGE] = 333, [CHANGE_MOVE] = 4444};
+	const size_t listeners[LISTENER_VERDICT_COUNT] = {[LISTENER_ALLOWED] = 2, [LISTENER_WILDCARD] = 1};
 	struct findings findings = {0};
 	struct report_metrics metrics = {.environment = WEIRD,
 		.policy_path = "/etc/" WEIRD,
 		.fingerprint = 0x12,
 		.drift = drift,
 		.findings = &findings,
+		.listeners = listeners,
 		.observed = compiled.ruleset,
 		.looked = GOLDEN_SINCE + 9,
 		.looked_fully = GOLDEN_SINCE,
