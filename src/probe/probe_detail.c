@@ -169,8 +169,8 @@ static void read_users(struct details *details)
 		if (r != 0)
 			break;
 		ARRAY_GROW(details->users, details->user_count, capacity);
-		details->users[details->user_count] = (struct user){entry.pw_uid, details->user_count,
-			proc_clean(entry.pw_name, strlen(entry.pw_name))};
+		details->users[details->user_count] = (struct user){
+			entry.pw_uid, details->user_count, proc_clean(entry.pw_name, strlen(entry.pw_name))};
 		details->user_count++;
 	}
 	if (details->user_count)
@@ -288,6 +288,13 @@ static bool read_stat(int directory, struct proc_stat *ret)
 	return proc_read(directory, "stat", 4096, &text, &length) == 0 && proc_stat_parse(text, length, ret);
 }
 
+bool proc_is_program(int directory)
+{
+	struct proc_stat stat;
+
+	return read_stat(directory, &stat) && proc_stat_program(&stat);
+}
+
 bool details_read(struct details *details, struct host *host, int proc, struct process *process)
 {
 	_cleanup_close_ int directory = proc < 0 ? -1 : proc_open(proc, process->pid);
@@ -307,8 +314,8 @@ bool details_read(struct details *details, struct host *host, int proc, struct p
 		read_group(process, directory);
 		read_user(details, process, directory);
 		known_link(&process->directory, directory, "cwd");
-		process->arguments_unknown = read_strings(details, directory, "cmdline", LISTENERS_ARGUMENT_BYTES,
-			NULL, &process->arguments, &process->argument_count);
+		process->arguments_unknown = read_strings(details, directory, "cmdline", LISTENERS_ARGUMENT_BYTES, NULL,
+			&process->arguments, &process->argument_count);
 		process->environment_unknown = read_strings(details, directory, "environ", MAX_ENVIRONMENT,
 			proc_environment_wanted, &process->environment, &process->environment_count);
 		read_network(host, process, directory);
@@ -350,8 +357,8 @@ static bool shares_files(int directory)
 static int open_path(int directory, const char *path)
 {
 	_cleanup_close_ int root = openat(directory, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED};
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED};
 	long descriptor;
 
 	if (root < 0)

@@ -110,8 +110,7 @@ static void look(struct host *host, size_t index, int descriptor, struct socket_
 		host->networks[index].read.unknown = mem_string(err.message);
 		return;
 	}
-	if (sockets_read_tcp(netlink, index, 0, table, &err) < 0 ||
-		sockets_read_unix(netlink, index, table, &err) < 0)
+	if (sockets_read_tcp(netlink, index, 0, table, &err) < 0 || sockets_read_unix(netlink, index, table, &err) < 0)
 		host->networks[index].read.unknown = mem_string(err.message);
 	netlink_close(netlink);
 }
@@ -189,7 +188,7 @@ static void search_processes(struct search *search)
 		uint64_t inode;
 		struct stat status;
 
-		search->refused += length == -EACCES || length == -EPERM;
+		search->refused += (length == -EACCES || length == -EPERM) && proc_is_program(directory);
 		if (length < 0 || !proc_link_number(link, (size_t)length, "net:[", &inode) ||
 			namespace_find(search->host, inode) != LISTENERS_NO_INDEX)
 			continue;
@@ -235,7 +234,8 @@ static void search_names(struct search *search, const char *path)
 		struct statfs system;
 		size_t index;
 
-		if (place < 0 || fstatfs(place, &system) < 0 || system.f_type != NSFS_MAGIC || fstat(place, &status) < 0)
+		if (place < 0 || fstatfs(place, &system) < 0 || system.f_type != NSFS_MAGIC ||
+			fstat(place, &status) < 0)
 			continue;
 		index = namespace_find(search->host, status.st_ino);
 		if (index == LISTENERS_NO_INDEX && search->others) {
@@ -279,7 +279,7 @@ void namespaces_read(struct host *host, bool others, struct socket_table *table)
 		}
 	}
 	if (search.refused)
-		text_printf(&unknown, "%zu processes: not permitted", search.refused);
+		text_printf(&unknown, "%zu process%s: not permitted", search.refused, search.refused == 1 ? "" : "es");
 	if (search.full) {
 		text_printf(&unknown, "%smore than %u namespaces", unknown.length ? ", " : "", LISTENERS_MAX_NETWORKS);
 		host->truncated = true;

@@ -26,8 +26,11 @@ struct proc_stat {
 	uint64_t threads;
 	uint64_t start; /* clock ticks since boot */
 };
-#define PROC_KERNEL_THREAD 0x00200000u /* PF_KTHREAD: since 2.6.32 */
 bool proc_stat_parse(const char *text, size_t length, struct proc_stat *ret);
+/* Whether this thread has ended; others of its process may go on. */
+bool proc_stat_ended(const struct proc_stat *stat);
+/* Whether it is a program that runs: no thread of the kernel, nor what is left of a process until somebody asks. */
+bool proc_stat_program(const struct proc_stat *stat);
 
 /* The effective user in /proc/PID/status. */
 bool proc_status_uid(const char *text, size_t length, uint32_t *ret);
@@ -88,7 +91,7 @@ struct socket_table {
 	size_t unix_count, unix_capacity;
 	struct device {
 		char name[16]; /* IFNAMSIZ */
-	} *devices;
+	} * devices;
 	size_t device_count, device_capacity;
 	uint32_t *buckets;
 	size_t bucket_count; /* a power of two; 0 = not built */
@@ -147,6 +150,8 @@ int proc_link(int directory, const char *name, char *buffer, size_t size);
 /* Reads up to `maximum` bytes, with a NUL behind. 0; -E2BIG where there is more (*ret is its beginning); or a negative
  * errno value, *ret untouched. */
 int proc_read(int directory, const char *name, size_t maximum, char **ret, size_t *ret_length);
+/* As proc_stat_program(), of an open process; false where it cannot be read. */
+bool proc_is_program(int directory);
 /* "not permitted", "it ended". By a positive errno value. */
 const char *proc_reason(int code);
 

@@ -85,6 +85,19 @@ bool proc_stat_parse(const char *text, size_t length, struct proc_stat *ret)
 	return true;
 }
 
+/* PF_KTHREAD in include/linux/sched.h, which is not for programs. */
+#define KERNEL_THREAD 0x00200000u
+
+bool proc_stat_ended(const struct proc_stat *stat)
+{
+	return stat->state == 'Z' || stat->state == 'X';
+}
+
+bool proc_stat_program(const struct proc_stat *stat)
+{
+	return !(stat->flags & KERNEL_THREAD) && (!proc_stat_ended(stat) || stat->threads > 1);
+}
+
 /* The next line of the text from *at on, without its newline. */
 static bool take_line(const char **at, const char *end, const char **ret_line, size_t *ret_length)
 {
@@ -304,7 +317,8 @@ void proc_cgroup_parse(const char *text, size_t length, char **ret_unit, char **
 
 	*ret_unit = NULL;
 	*ret_container = NULL;
-	/* "HIERARCHY:CONTROLLERS:PATH"; of version 2 "0::PATH". systemd's own hierarchy of version 1 has no controller. */
+	/* "HIERARCHY:CONTROLLERS:PATH"; of version 2 "0::PATH". systemd's own hierarchy of version 1 has no controller.
+	 */
 	while (take_line(&text, end, &line, &size)) {
 		const char *first = memchr(line, ':', size);
 		const char *second = first ? memchr(first + 1, ':', (size_t)(line + size - first - 1)) : NULL;

@@ -136,7 +136,7 @@ static int walk_threads(struct search *search, int directory)
 		struct proc_stat stat;
 
 		if (inner < 0 || proc_read(inner, "stat", 4096, &text, &length) < 0 ||
-			!proc_stat_parse(text, length, &stat) || stat.state == 'Z' || stat.state == 'X')
+			!proc_stat_parse(text, length, &stat) || proc_stat_ended(&stat))
 			continue;
 		result = walk_descriptors(search, inner);
 	}
@@ -171,9 +171,9 @@ static void look_at(struct search *search, int proc, uint32_t pid)
 		note_failure(search, r);
 		return;
 	}
-	ended = stat.state == 'Z' || stat.state == 'X';
-	if (stat.flags & PROC_KERNEL_THREAD || (ended && stat.threads <= 1))
+	if (!proc_stat_program(&stat))
 		return;
+	ended = proc_stat_ended(&stat);
 
 	r = ended ? walk_threads(search, directory) : walk_descriptors(search, directory);
 	if (r == -ENOENT || r == -ESRCH)
@@ -206,9 +206,8 @@ static void look_at_all(struct search *search)
 
 	if (!stream || fstatfs(dirfd(stream), &system) < 0 || system.f_type != PROC_SUPER_MAGIC) {
 		search->failed_code = stream ? -ENOENT : -code;
-		search->host->processes_read.unknown =
-			stream ? mem_string("/proc is not mounted")
-			       : mem_format("cannot read /proc: %s", proc_reason(code));
+		search->host->processes_read.unknown = stream ? mem_string("/proc is not mounted")
+							      : mem_format("cannot read /proc: %s", proc_reason(code));
 		if (stream)
 			closedir(stream);
 		return;
@@ -396,8 +395,7 @@ static void add_unix(
 	struct search *search, const struct socket_row *row, const struct hold *holds, size_t count, size_t *capacity)
 {
 	struct host *host = search->host;
-	struct unix_listener listener = {
-		.network = row->network, .inode = row->inode, .process = LISTENERS_NO_INDEX};
+	struct unix_listener listener = {.network = row->network, .inode = row->inode, .process = LISTENERS_NO_INDEX};
 
 	for (size_t i = 0; i < count && listener.process == LISTENERS_NO_INDEX; i++)
 		if (search->briefs[holds[i].brief].server)
@@ -437,15 +435,19 @@ static void tell(struct search *search)
 	}
 }
 
+static void count_failures(struct text *text, size_t count, int code)
+{
+	if (count)
+		text_printf(text, "%s%zu process%s: %s", text->length ? ", " : "", count, count == 1 ? "" : "es",
+			proc_reason(code));
+}
+
 static void tell_failures(struct search *search)
 {
 	_cleanup_text_ struct text text = {0};
 
-	if (search->refused)
-		text_printf(&text, "%zu processes: not permitted", search->refused);
-	if (search->failed)
-		text_printf(&text, "%s%zu processes: %s", text.length ? ", " : "", search->failed,
-			proc_reason(-search->failed_code));
+	count_failures(&text, search->refused, EACCES);
+	count_failures(&text, search->failed, -search->failed_code);
 	if (search->hidden)
 		text_printf(&text, "%sprocesses of others are hidden (hidepid)", text.length ? ", " : "");
 	if (search->full) {
