@@ -187,6 +187,24 @@ waits_for_firewall() {
 }
 t "no firewall, or another than the policy's: it does not start, and comes up by itself once it is in force" waits_for_firewall
 
+by_hand() { # what a person's shell has in its environment is not what the server will have
+	booted --bind=10.20.0.5 || return 0
+	run_system dflyguard.service <<-'END'
+		dflyguard audit --before-start; echo "by hand $?"
+		dflyguard audit --before-start --format json | grep -E '"(conforming|id|outcome)"'
+		sed -i 's/tls_port = 6380/& unit = "absent.service"/' /etc/dflyguard/policy.conf
+		dflyguard audit --before-start; echo "absent $?"
+		printf '[Service]\nType=oneshot\nExecStart=/usr/bin/dragonfly\nExecStart=/usr/bin/dragonfly\n' >/run/systemd/system/absent.service
+		systemctl daemon-reload
+		dflyguard audit --before-start; echo "two $?"
+		setpriv --reuid=65534 --clear-groups --bounding-set=-all --inh-caps=-all \
+			dflyguard audit --before-start; echo "unprivileged $?"
+	END
+	expect_text "$out" '^by hand 2' 'systemd did not start this audit' '"conforming": true' '"id": "start.binding"' \
+		'^absent 2' 'absent.service has no ExecStart=, or is no unit' '^two 2' 'more than one ExecStart=' '^unprivileged 2'
+}
+t "asked by hand, of a unit that is not there, or of one with two commands: not known, which is no pass" by_hand
+
 refuses() {
 	booted --bind=0.0.0.0 || return 0
 	run_system dflyguard.service <<-'END'
