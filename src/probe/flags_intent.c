@@ -21,14 +21,12 @@
 void intention_refuse(struct intention *intention, const char *file, unsigned int line, const char *format, ...)
 {
 	va_list list;
-	char message[1024];
 
 	if (intention->refusal)
 		return;
 	va_start(list, format);
-	vsnprintf(message, sizeof(message), format, list);
+	intention->refusal = printable(format, list);
 	va_end(list);
-	intention->refusal = mem_string(message);
 	intention->refusal_file = file ? mem_string(file) : NULL;
 	intention->refusal_line = line;
 }
@@ -37,36 +35,35 @@ void intention_remark(
 	struct intention *intention, enum flag_note note, const char *file, unsigned int line, const char *format, ...)
 {
 	va_list list;
-	char message[1024];
+	char *message;
 
 	if (intention->remark_count >= REMARKS_MAXIMUM)
 		return;
 	va_start(list, format);
-	vsnprintf(message, sizeof(message), format, list);
+	message = printable(format, list);
 	va_end(list);
 	if (intention->remark_count == REMARKS_MAXIMUM - 1) {
 		note = NOTE_OTHER;
-		snprintf(message, sizeof(message), "there is more to remark, which is left out");
+		free(message);
+		message = mem_string("there is more to remark, which is left out");
 	}
 	/* An array that doubles: full where its size is a power of two. */
 	if ((intention->remark_count & (intention->remark_count - 1)) == 0)
 		intention->remarks = mem_resize(intention->remarks,
 			intention->remark_count ? intention->remark_count * 2 : 1, sizeof(*intention->remarks));
 	intention->remarks[intention->remark_count++] = (struct flag_remark){
-		.note = note, .file = file ? mem_string(file) : NULL, .line = line, .message = mem_string(message)};
+		.note = note, .file = file ? mem_string(file) : NULL, .line = line, .message = message};
 }
 
 void intention_not_known(struct intention *intention, const char *format, ...)
 {
 	va_list list;
-	char message[1024];
 
 	if (intention->unknown)
 		return;
 	va_start(list, format);
-	vsnprintf(message, sizeof(message), format, list);
+	intention->unknown = printable(format, list);
 	va_end(list);
-	intention->unknown = mem_string(message);
 }
 
 void intention_free(struct intention *intention)
@@ -276,8 +273,15 @@ static bool collide(const struct intended_listener *a, const struct intended_lis
 	if (!a->port || a->port != b->port || !a->resolved || !b->resolved)
 		return false;
 	if (a->width != b->width)
-		return a->dual || b->dual;
+		return false;
 	return a->wildcard || b->wildcard || value_compare(a->value, b->value) == 0;
+}
+
+/* The same, but only where :: takes IPv4 too, which a sysctl decides. */
+static bool may_collide(const struct intended_listener *a, const struct intended_listener *b)
+{
+	return a->port && a->port == b->port && a->resolved && b->resolved && a->width != b->width &&
+	       (a->dual || b->dual);
 }
 
 /* --- what keeps it from starting --- */
@@ -435,11 +439,20 @@ static void validate_listeners(struct intention *intention)
 				intention_not_known(intention, "--unixsocket is longer than a socket's path may be");
 			continue;
 		}
-		for (size_t j = 0; j < i; j++)
-			if (good[j] && listeners[j].kind != INTENDED_UNIX && collide(&listeners[j], later))
+		for (size_t j = 0; j < i; j++) {
+			const struct intended_listener *earlier = &listeners[j];
+
+			if (!good[j] || earlier->kind == INTENDED_UNIX)
+				continue;
+			if (collide(earlier, later))
 				intention_refuse(intention, NULL, 0,
 					"Could not open port %u: Address already in use, by --%s and --%s", later->port,
-					kind_flags[listeners[j].kind], kind_flags[later->kind]);
+					kind_flags[earlier->kind], kind_flags[later->kind]);
+			else if (may_collide(earlier, later))
+				intention_remark(intention, NOTE_OTHER, NULL, 0,
+					"--%s and --%s are both %u: the server starts only if net.ipv6.bindv6only is 1",
+					kind_flags[earlier->kind], kind_flags[later->kind], later->port);
+		}
 	}
 }
 

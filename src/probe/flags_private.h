@@ -56,7 +56,10 @@ bool is_blank(char character);
 
 /* Appends text of others: printable ASCII as it is, all else as \xNN, cut after some sixty characters. */
 void quote_text(struct text *text, const char *string);
-/* The same for a value, in single quotes; "a secret value" where the flag's, or one that stands in it, is secret. */
+/* A message of printable ASCII, whatever stands in it; at most a kilobyte. The caller frees it. */
+char *printable(const char *format, va_list list) __attribute__((format(printf, 1, 0)));
+/* A value as it may be shown: in single quotes; "a secret value" where the flag's, or one that stands in it, is secret.
+ */
 void quote_value(struct text *text, const char *flag, const char *value);
 
 /* The server's own refusals, once the flags are read; sets intention->refusal where there is none yet. */

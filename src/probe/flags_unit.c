@@ -44,28 +44,24 @@ static void not_known(struct server_unit *unit, const char *format, ...) _printf
 static void not_known(struct server_unit *unit, const char *format, ...)
 {
 	va_list list;
-	char message[1024];
 
 	if (unit->unknown)
 		return;
 	va_start(list, format);
-	vsnprintf(message, sizeof(message), format, list);
+	unit->unknown = printable(format, list);
 	va_end(list);
-	unit->unknown = mem_string(message);
 }
 
 static void refuse(struct server_unit *unit, const char *format, ...) _printf_(2, 3);
 static void refuse(struct server_unit *unit, const char *format, ...)
 {
 	va_list list;
-	char message[1024];
 
 	if (unit->refusal)
 		return;
 	va_start(list, format);
-	vsnprintf(message, sizeof(message), format, list);
+	unit->refusal = printable(format, list);
 	va_end(list);
-	unit->refusal = mem_string(message);
 }
 
 /* --- lines --- */

@@ -270,11 +270,9 @@ bool flag_value_reads(const struct known_flag *flag, const char *value, char *wh
 
 #define SHOWN 60u /* characters */
 
-void quote_text(struct text *text, const char *string)
+static void append_printable(struct text *text, const char *string, size_t limit)
 {
-	size_t shown = 0;
-
-	for (; *string && shown < SHOWN; string++, shown++) {
+	for (; *string && limit > 0; string++, limit--) {
 		unsigned char byte = (unsigned char)*string;
 
 		if (byte >= 0x20 && byte < 0x7f)
@@ -284,6 +282,21 @@ void quote_text(struct text *text, const char *string)
 	}
 	if (*string)
 		text_append(text, "...");
+}
+
+void quote_text(struct text *text, const char *string)
+{
+	append_printable(text, string, SHOWN);
+}
+
+char *printable(const char *format, va_list list)
+{
+	char message[1024];
+	struct text text = {0};
+
+	vsnprintf(message, sizeof(message), format, list);
+	append_printable(&text, message, sizeof(message));
+	return text_take(&text);
 }
 
 /* A value that swallowed `--requirepass=...` is as secret as that. */

@@ -162,6 +162,7 @@ static const struct row rows[] = {
 	{F("--bind 1.2.3.4\n"),
 		.refusal = "Unknown command line flag 'bind ...': in a flagfile a value stands behind '='",
 		.place = "f:1"},
+	{F("--bind 1.2.3.4\n"), .flag = "bind", .value = "", .refusal = "Unknown command line flag"},
 	{F("--tls false\n"), .refusal = "Unknown command line flag 'tls ...'"},
 	{F("# c\nbind 1.2.3.4\n"), .refusal = "Unexpected line in the flagfile: 'bind'", .place = "f:2"},
 	{F("bind=1.2.3.4\n"), .refusal = "Unexpected line in the flagfile: 'bind'"},
@@ -384,6 +385,16 @@ static const struct row rows[] = {
 	{.arguments = {"--admin_port=6379"}, .refusal = "Could not open port 6379: Address already in use"},
 	{.arguments = {"--admin_port=6379", "--admin_bind=10.0.0.5", "--bind=10.0.0.6"},
 		.listeners = "admin 10.0.0.5:6379, main 10.0.0.6:6379"},
+	{.arguments = {"--admin_port=6379", "--bind=10.0.0.5"},
+		.refusal = "Could not open port 6379: Address already in use"},
+	{.arguments = {"--admin_port=6379", "--admin_bind=10.0.0.5"},
+		.refusal = "Could not open port 6379: Address already in use"},
+	{.arguments = {"--admin_port=6379", "--admin_bind=10.0.0.5", "--bind=::"},
+		.listeners = "admin 10.0.0.5:6379, main [::]:6379 wildcard dual",
+		.note = NOTE(OTHER)},
+	{.arguments = {"--admin_port=6379", "--admin_bind=10.0.0.5", "--bind=::1"},
+		.listeners = "admin 10.0.0.5:6379, main [::1]:6379",
+		.note = NO_NOTE},
 	{.arguments = {"--memcached_port=6379"}, .refusal = "Could not open port 6379: Address already in use"},
 	{.arguments = {"--memcached_port=6379", "--bind=name.example"},
 		.listeners = "main name name.example:6379, memcached name name.example:6379"},
@@ -748,6 +759,7 @@ static const struct {
 	{"[Service]\nExecStart=/usr/bin/dragonfly\n", CONFIG_OTHER},
 	{"bind: 127.0.0.1\nport: 6379\n", CONFIG_OTHER},
 	{"--port=1\nbind 127.0.0.1\n--dir=/x\n", CONFIG_FLAGFILE},
+	{"bind 127.0.0.1\nlisten 127.0.0.1\n", CONFIG_OTHER},
 	{"{\"bind\": 1}", CONFIG_OTHER},
 };
 
@@ -794,6 +806,12 @@ static void test_bounds(void **state)
 	for (size_t i = 0; i < FLAGS_MAX_FLAGS + 10; i++)
 		many[i] = (char *)(uintptr_t) "--port=2";
 	intention_read(&(struct flags_input){.arguments = many, .argument_count = FLAGS_MAX_FLAGS + 10}, &intention);
+	assert_non_null(intention->unknown);
+	intention_free(intention);
+	for (size_t i = 0; i < FLAGS_MAX_FLAGS + 10; i++)
+		many[i] = (char *)(uintptr_t) "DFLY_port=2";
+	intention_read(
+		&(struct flags_input){.environment = many, .environment_count = FLAGS_MAX_FLAGS + 10}, &intention);
 	assert_non_null(intention->unknown);
 	intention_free(intention);
 	free(many);
