@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "facts.h"
+#include "cmd.h"
 #include "unit.h"
 
 extern char **environ;
@@ -38,47 +38,50 @@ static int read_command(const char *unit, struct unit_command *command, struct e
 	return r;
 }
 
-/* A relative path begins where systemd lets all commands of the unit begin: here. */
-static int read_file(void *data, const char *path, char **ret, size_t *ret_length, char *why)
+/*
+ * As a command of the unit. systemd gives all of them the same environment and the same folder to begin in, so ours are
+ * the server's: its DFLY_ variables, and whether there is an INVOCATION_ID. What will be started is what systemd has
+ * read of the unit, which its files may differ from by now.
+ */
+static int ask_systemd(const char *unit, struct intention **ret, struct err *err)
 {
-	_cleanup_free_ char *here = path[0] == '/' ? mem_string("") : getcwd(NULL, 0);
-	_cleanup_free_ char *absolute = NULL;
+	_cleanup_free_ char *folder = getcwd(NULL, 0);
+	struct flags_place place = {.root = "/", .directory = folder};
+	struct unit_command command = {0};
+	struct flags_input input = {.environment = environ};
+	int r;
 
-	if (!here) {
-		snprintf(why, INTERVAL_WHY, "from which folder is not known: %s", strerror(errno));
-		return -EACCES;
+	if (!folder)
+		return err_set(err, errno, ERR_IO, "from which folder it starts is not known: %s", strerror(errno));
+	r = read_command(unit, &command, err);
+	if (r < 0)
+		return r;
+	/* The first one is its own name, whatever that is. */
+	if (command.argument_count > 1) {
+		input.arguments = command.arguments + 1;
+		input.argument_count = command.argument_count - 1;
 	}
-	absolute = mem_format("%s%s%s", here, *here ? "/" : "", path);
-	return flagfile_read(data, absolute, ret, ret_length, why);
+	while (environ && environ[input.environment_count])
+		input.environment_count++;
+	intention_read_at(&input, &place, ret);
+	unit_command_done(&command);
+	return 0;
 }
 
-/* systemd gives all commands of a unit the same environment, so ours is the server's: its DFLY_ variables, and whether
- * there is an INVOCATION_ID. */
-static void read_intention(
-	const struct policy *policy, struct audit_intention *ret, struct intention **intention, struct err *err)
+static void read_intention(const char *unit, struct audit_intention *ret, struct intention **intention, struct err *err)
 {
-	const char *unit = policy->service.unit;
-	struct flagfile file = {.policy = policy};
-	struct unit_command command = {0};
-
 	*ret = (struct audit_intention){.source = INTENTION_UNIT, .subject = unit, .process = LISTENERS_NO_INDEX};
-	if (read_command(unit, &command, err) == 0) {
-		/* The first one is its own name, whatever that is. */
-		bool named = command.argument_count != 0;
-		struct flags_input input = {.arguments = named ? command.arguments + 1 : NULL,
-			.argument_count = named ? command.argument_count - 1 : 0,
-			.environment = environ,
-			.environment_unknown = started_by_systemd() ? NULL
-								    : "systemd did not start this audit as a "
-								      "command of the unit",
-			.read_file = read_file,
-			.data = &file};
+	if (started_by_systemd()) {
+		ask_systemd(unit, intention, err);
+	} else {
+		/* By hand: what its files say. */
+		struct server_unit *read;
 
-		while (environ && environ[input.environment_count])
-			input.environment_count++;
-		intention_read(&input, intention);
-		ret->intention = *intention;
+		unit_read("/", unit, &read);
+		intention_read_unit("/", read, intention);
+		unit_free(read);
 	}
+	ret->intention = *intention;
 	/* The finding has one sentence for both. */
 	if (err->hint[0]) {
 		_cleanup_free_ char *hint = mem_string(err->hint);
@@ -88,7 +91,6 @@ static void read_intention(
 		*err = both;
 	}
 	ret->unknown = err->message;
-	unit_command_done(&command);
 }
 
 /* The unit's folders are the server's, and what is in them would not be trusted. */
@@ -141,7 +143,7 @@ int command_start(const struct options *options)
 	}
 	facts.drift_unknown = drift_err.message;
 	report.drift = r.changes;
-	read_intention(policy, &intended, &intention, &unit_err);
+	read_intention(policy->service.unit, &intended, &intention, &unit_err);
 	audit_start(&facts, &findings);
 	progress_end(&progress);
 	options->renderer->audit(&style, &report);

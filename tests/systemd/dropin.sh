@@ -187,23 +187,47 @@ waits_for_firewall() {
 }
 t "no firewall, or another than the policy's: it does not start, and comes up by itself once it is in force" waits_for_firewall
 
-by_hand() { # what a person's shell has in its environment is not what the server will have
+by_hand() { # a person reads the files; what systemd starts is what it has read of them
 	booted --bind=10.20.0.5 || return 0
+	sed -i 's/ \$MORE//' "$system/etc/systemd/system/dragonfly.service"
 	run_system dflyguard.service <<-'END'
 		dflyguard audit --before-start; echo "by hand $?"
 		dflyguard audit --before-start --format json | grep -E '"(conforming|id|outcome)"'
+		# One that runs is not read again until it is told so.
+		start
+		sed -i 's/^ExecStart=.*/& --bind=0.0.0.0/' /etc/systemd/system/dragonfly.service
+		dflyguard audit --before-start -q; echo "changed $?"
+		systemctl restart dragonfly.service 2>/dev/null; echo "restart $?"
+		systemctl daemon-reload
+		systemctl restart dragonfly.service 2>/dev/null; echo "restart $?"
+		systemctl stop dragonfly.service
 		sed -i 's/tls_port = 6380/& unit = "absent.service"/' /etc/dflyguard/policy.conf
 		dflyguard audit --before-start; echo "absent $?"
-		printf '[Service]\nType=oneshot\nExecStart=/usr/bin/dragonfly\nExecStart=/usr/bin/dragonfly\n' >/run/systemd/system/absent.service
-		systemctl daemon-reload
-		dflyguard audit --before-start; echo "two $?"
 		setpriv --reuid=65534 --clear-groups --bounding-set=-all --inh-caps=-all \
 			dflyguard audit --before-start; echo "unprivileged $?"
 	END
-	expect_text "$out" '^by hand 2' 'systemd did not start this audit' '"conforming": true' '"id": "start.binding"' \
-		'^absent 2' 'absent.service has no ExecStart=, or is no unit' '^two 2' 'more than one ExecStart=' '^unprivileged 2'
+	expect_text "$out" '^by hand 0' '"conforming": true' '"id": "start.binding"' '^absent 2' 'unknown .* absent.service' \
+		'^unprivileged 2'
+	expect_equal "what happened" "start 0 changed 1 restart 0 restart 1" "$(grep -E '^(changed|restart|start) [0-9]' "$out" | paste -sd' ')"
 }
-t "asked by hand, of a unit that is not there, or of one with two commands: not known, which is no pass" by_hand
+t "asked by hand it reads the unit's files; what is started is what systemd has read of them" by_hand
+
+strange_units() { # whose drop-in asks about another one
+	booted --bind=10.20.0.5 || return 0
+	run_system dflyguard.service <<-'END'
+		sed -i 's/tls_port = 6380/& unit = "absent.service"/' /etc/dflyguard/policy.conf
+		start
+		systemctl stop dragonfly.service
+		printf '[Service]\nType=oneshot\nExecStart=/usr/bin/dragonfly\nExecStart=/usr/bin/dragonfly\n' >/run/systemd/system/absent.service
+		systemctl daemon-reload
+		start
+		systemctl stop dragonfly.service
+		grep '^started' /result/server
+	END
+	expect_equal "what happened" "start 1 start 1" "$(paste -sd' ' "$out")"
+	said 'absent.service has no ExecStart=, or is no unit' 'absent.service has more than one ExecStart='
+}
+t "a unit that is not there, or has two commands: not known, which is no pass" strange_units
 
 refuses() {
 	booted --bind=0.0.0.0 || return 0
