@@ -2,6 +2,7 @@
 
 /* Listening sockets: what the kernel says is open, against what the policy says may be. */
 
+#include <string.h>
 #include <sys/stat.h>
 
 #include "audit_private.h"
@@ -36,6 +37,14 @@ static size_t guarded_count(const struct audit_facts *facts)
 	for (size_t i = 0; i < facts->host->listener_count; i++)
 		count += is_guarded(facts, &facts->host->listeners[i]);
 	return count;
+}
+
+static const struct process *find_server(const struct host *host)
+{
+	for (size_t i = 0; i < host->process_count; i++)
+		if (host->processes[i].kind == SERVER_DRAGONFLY)
+			return &host->processes[i];
+	return NULL;
 }
 
 /* What was not seen may be wrong, too; and where there is nothing to judge, nothing passes. */
@@ -125,7 +134,10 @@ static char *wildcard_message(const struct audit_facts *facts, const struct list
 	bool both = listener_is_dual(listener);
 	struct text text = {0};
 
-	text_printf(&text, "takes connections to every %saddress of %s", both ? "" : v4 ? "IPv4 " : "IPv6 ",
+	text_printf(&text, "takes connections to every %saddress of %s",
+		both ? ""
+		: v4 ? "IPv4 "
+		     : "IPv6 ",
 		listener->device ? listener->device : "this host");
 	add_addresses(facts, listener, &text);
 	if (both)
@@ -282,9 +294,8 @@ static size_t tell_absent(const struct check *check, const struct audit_facts *f
 			continue;
 		found++;
 		finding_add(ret, check, OUTCOME_FAIL, value_format(list->width, item.first, buffer),
-			"is in %s, and no interface of this host has it: a server that is told to listen there does "
-			"not start",
-			option)
+			"is in %s, and no interface of this host has it: a server that is told to listen there %s",
+			option, strcmp(option, "bind") == 0 ? "does not start" : "starts without its admin port")
 			->origin = item.origin;
 	}
 	return found;
@@ -300,6 +311,11 @@ void assess_absent(const struct check *check, const struct audit_facts *facts, s
 		return;
 	if (!environment->bind.given && !environment->admin_bind.given) {
 		finding_add(ret, check, OUTCOME_NOT_APPLICABLE, subject, "the policy lists none");
+		return;
+	}
+	if (environment->server == SERVER_OPTIONAL && !find_server(facts->host) && !guarded_count(facts) &&
+		!facts->host->listeners_read.unknown) {
+		finding_add(ret, check, OUTCOME_NOT_APPLICABLE, subject, "no server runs, and none needs to");
 		return;
 	}
 	if (facts->host->addresses_read.unknown) {
@@ -412,14 +428,6 @@ void assess_other_port(const struct check *check, const struct audit_facts *fact
 }
 
 /* --- is there a server, and who can reach it? --- */
-
-static const struct process *find_server(const struct host *host)
-{
-	for (size_t i = 0; i < host->process_count; i++)
-		if (host->processes[i].kind == SERVER_DRAGONFLY)
-			return &host->processes[i];
-	return NULL;
-}
 
 static bool names_port(const struct audit_facts *facts, const struct listener *listener)
 {

@@ -479,7 +479,7 @@ static void assess_process(const struct check *check, const struct audit_facts *
 			more.length && missing.length ? ""
 			: more.length		      ? ", which its flags do not say"
 						      : ", which its flags say");
-	else if (!process->container.text && has_source(facts, INTENTION_FLAGFILE) &&
+	else if (!process->container.text && process_is_ours(process) && has_source(facts, INTENTION_FLAGFILE) &&
 		 !reads_flagfile(told->intention, flagfile))
 		finding_add(ret, check, OUTCOME_FAIL, told->subject,
 			"it runs without --flagfile=%s, which the policy names: what is written there has no effect",

@@ -17,9 +17,9 @@
 
 #include "facts.h"
 
-static int why_not(char *why, const char *what, int code)
+static int why_not(char *why, int code)
 {
-	snprintf(why, INTERVAL_WHY, "%s: %s", what, strerror(code));
+	snprintf(why, INTERVAL_WHY, "%s", strerror(code));
 	return -code;
 }
 
@@ -70,10 +70,10 @@ static int open_as(int root, const char *path, uid_t uid, gid_t gid, char *why)
 	become(own_uid);
 	become_group(own_gid);
 	if (descriptor < 0)
-		return why_not(why, path, code);
+		return why_not(why, code);
 	if (fstat(descriptor, &status) < 0 || !may_read(&status, uid, gid)) {
 		close(descriptor);
-		return why_not(why, path, EACCES);
+		return why_not(why, EACCES);
 	}
 	return descriptor;
 }
@@ -109,17 +109,17 @@ static int open_flagfile(const struct flagfile *file, const char *path, char *wh
 	gid_t gid;
 
 	if (root < 0)
-		return why_not(why, name, errno == ENOENT ? ESRCH : errno);
+		return why_not(why, errno == ENOENT ? ESRCH : errno);
 	if (process && !is_ours(file, path) && geteuid() == 0 && !(process->uid_known && process->uid == 0)) {
 		if (!process->uid_known || !read_group(process, &gid))
-			return why_not(why, path, EACCES);
+			return why_not(why, EACCES);
 		return open_as(root, path, process->uid, gid, why);
 	}
 	descriptor = open_below(root, path);
-	return descriptor < 0 ? why_not(why, path, errno) : descriptor;
+	return descriptor < 0 ? why_not(why, errno) : descriptor;
 }
 
-static int read_all(int descriptor, const char *path, char **ret, size_t *ret_length, char *why)
+static int read_all(int descriptor, char **ret, size_t *ret_length, char *why)
 {
 	_cleanup_free_ char *text = mem_alloc(FLAGS_MAX_TEXT + 1);
 	size_t length = 0;
@@ -130,13 +130,13 @@ static int read_all(int descriptor, const char *path, char **ret, size_t *ret_le
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return why_not(why, path, errno);
+			return why_not(why, errno);
 		if (n == 0)
 			break;
 		length += (size_t)n;
 	}
 	if (length > FLAGS_MAX_TEXT)
-		return why_not(why, path, EFBIG);
+		return why_not(why, EFBIG);
 	text = mem_resize(text, length + 1, 1);
 	text[length] = '\0';
 	*ret = TAKE_PTR(text);
@@ -153,7 +153,7 @@ int flagfile_read(void *data, const char *path, char **ret, size_t *ret_length, 
 	struct stat status;
 
 	if (path[0] != '/' && !folder) {
-		snprintf(why, INTERVAL_WHY, "%s: from which folder is not known", path);
+		snprintf(why, INTERVAL_WHY, "the folder that it is relative to is not known");
 		return -EACCES;
 	}
 	absolute = path[0] == '/' ? mem_string(path) : mem_format("%s/%s", folder, path);
@@ -161,12 +161,12 @@ int flagfile_read(void *data, const char *path, char **ret, size_t *ret_length, 
 	if (descriptor < 0)
 		return descriptor;
 	if (fstat(descriptor, &status) < 0)
-		return why_not(why, path, errno);
+		return why_not(why, errno);
 	if (S_ISDIR(status.st_mode))
 		return -EISDIR;
 	if (!S_ISREG(status.st_mode)) {
-		snprintf(why, INTERVAL_WHY, "%s is no regular file", path);
+		snprintf(why, INTERVAL_WHY, "it is no regular file");
 		return -EACCES;
 	}
-	return read_all(descriptor, path, ret, ret_length, why);
+	return read_all(descriptor, ret, ret_length, why);
 }

@@ -293,7 +293,7 @@ t "our own listing, loaded again, is no drift" harmless \
 
 parts() { # a list that is laid out in parts
 	{
-		echo 'default_environment = test service { port = 6379 } environment test { tls = off clients = {'
+		echo 'default_environment = test service { port = 6379 } environment test { tls = off server = optional clients = {'
 		awk 'BEGIN { for (i = 0; i < 20000; i++) printf "\"10.%d.%d.8\",\n", i % 256, i / 256 }'
 		echo '"2001:db8::/32" } }'
 	} | policy

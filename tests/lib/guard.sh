@@ -34,6 +34,9 @@ policy() { # policy [FILE]: writes the policy from standard input
 	cat >"${1:-$policy_file}"
 }
 environment() { # environment TEXT...: writes a policy with the usual ports and this one environment
+	local server='server = optional'
+	# Most tests have none, and what is wrong with those that are there most do not ask.
+	[[ $* != *server* ]] || server=
 	policy <<-END
 		default_environment = test
 		service {
@@ -43,6 +46,7 @@ environment() { # environment TEXT...: writes a policy with the usual ports and 
 			memcached_port = 11211
 		}
 		environment test {
+			$server
 			$*
 		}
 	END

@@ -42,14 +42,14 @@ exposed() {
 	command -v systemd-analyze >/dev/null || { skip "systemd-analyze is not installed"; return; }
 	local unit level
 	for unit in "$work"/units/*.service; do
-		# In tenths: 19 is the last below 2.0.
-		systemd-analyze security --no-pager --offline=true --threshold=19 "$unit" >"$work/security" 2>&1 ||
+		# In tenths. Those that audit see who listens, which takes CAP_SYS_PTRACE.
+		systemd-analyze security --no-pager --offline=true --threshold=20 "$unit" >"$work/security" 2>&1 ||
 			wrong "$(basename "$unit"): $(tail -n 1 "$work/security")"
 		level=$(sed -n 's/.*exposure level for .*: \([0-9.]*\) .*/\1/p' "$work/security")
 		[ -n "$level" ] || wrong "$(basename "$unit"): no exposure level was told"
 	done
 }
-t "systemd-analyze security: the exposure of each service is below 2.0" exposed
+t "systemd-analyze security: the exposure of each service is at most 2.0" exposed
 
 called() { # the commands and options of Exec lines exist
 	local line arguments count=0
@@ -69,7 +69,7 @@ t "what the units call is what the program has" called
 why=$(system_possible) && system_possible >/dev/null
 good_policy='default_environment = production
 service { tls_port = 6380 }
-environment production { tls = optional clients = {"10.20.0.0/24"} }
+environment production { tls = optional clients = {"10.20.0.0/24"} server = optional }
 environment staging { tls = optional clients = {} }'
 bad_policy='default_environment = production
 service { port = 7001 tls_port = 7002 }

@@ -102,6 +102,12 @@ static void no_server(struct scene *s)
 	forget_told(s);
 }
 
+static void no_server_no_addresses(struct scene *s)
+{
+	no_server(s);
+	s->host->addresses[1].address.lo = 0x0a140009;
+}
+
 static void no_listener(struct scene *s)
 {
 	host_forget_listeners(s->host);
@@ -472,6 +478,8 @@ static const struct fixture {
 	{"bind.absent", NULL, NULL, OUTCOME_PASS, SEVERITY_WARNING, "are there", NULL},
 	{"bind.absent", NULL, absent, OUTCOME_FAIL, SEVERITY_WARNING, "10.9.0.1: is in admin_bind", NULL},
 	{"bind.absent", NULL, addresses_unknown, OUTCOME_UNKNOWN, SEVERITY_WARNING, "Permission denied", NULL},
+	{"bind.absent", OPTIONAL, no_server_no_addresses, OUTCOME_NOT_APPLICABLE, SEVERITY_WARNING, "none needs to",
+		NULL},
 	{"bind.absent", NO_BIND, NULL, OUTCOME_NOT_APPLICABLE, SEVERITY_WARNING, "lists none", NULL},
 
 	{"bind.admin", NULL, NULL, OUTCOME_PASS, SEVERITY_CRITICAL, "not on a wildcard", NULL},
