@@ -137,8 +137,8 @@ static int make_corpus(const char *directory)
 		"f--bind\n--requirepass=x\n--noversion_check\n--replicaof=[::1]:1\n--luagc=inc/1/2/3\n",
 		"fbind 127.0.0.1\nprotected-mode yes\ntls-port 6380\nprimaryauth x\n",
 		"f\xef\xbb\xbf--tls\n--\n;\n--tls false\n",
-		"u[Service]\nExecStart=-@/usr/bin/dragonfly x --port=%i \\\n \"--bind=\\x31\\u00e9\" ${A} $B \\; $$\n"
-		"Environment=A=1 'B=2 3'\nEnvironmentFile=-/e\nUnsetEnvironment=A\n[Install]\n",
+		("u[Service]\nExecStart=-@/usr/bin/dragonfly x --port=%i \\\n \"--bind=\\x31\\u00e9\" ${A} $B \\; $$\n"
+		 "Environment=A=1 'B=2 3'\nEnvironmentFile=-/e\nUnsetEnvironment=A\n[Install]\n"),
 		"u[Service]\nExecStart=\nExecStart=/bin/sh -c 'x' ; y\nWorkingDirectory=~\n",
 		"v# c\nA='x y'\nB=\"a\\\"b\"c \\\n d\n9=x\nC\n",
 	};
