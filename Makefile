@@ -22,7 +22,7 @@ comma := ,
 SANITIZER := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 PACKAGES := libnftnl libmnl libconfuse
 # Loaded by the commands that need them (dlopen): headers only.
-LOADED := libnetfilter_log libbpf
+LOADED := libnetfilter_log libbpf libsystemd
 PKG_CONFIG ?= pkg-config
 
 # Recursive (=): asked only when something is compiled, after set-up has installed pkg-config and the libraries.
@@ -33,7 +33,7 @@ PROBE_PACKAGES := openssl hiredis libseccomp
 PROBE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PROBE_PACKAGES))
 # libzxcvbn has no file for pkg-config.
 PROBE_LIBS = $(shell $(PKG_CONFIG) --libs $(PROBE_PACKAGES)) -lzxcvbn -lm
-override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Iinclude -DDFLYGUARD_VERSION='"$(VERSION)"' -DDFLYGUARD_LIBEXECDIR='"$(LIBEXECDIR)"' $(WARNINGS) $(HARDENING) $(SANITIZER)
+override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Iinclude -DDFLYGUARD_VERSION='"$(VERSION)"' -DDFLYGUARD_LIBEXECDIR='"$(LIBEXECDIR)"' -DDFLYGUARD_SBINDIR='"$(SBINDIR)"' $(WARNINGS) $(HARDENING) $(SANITIZER)
 override LDFLAGS += -pie -Wl,-z,relro,-z,now,--as-needed,-O1,--hash-style=gnu $(SANITIZER)
 
 ifeq ($(V),)

@@ -184,6 +184,14 @@ const struct environment *audit_strictest(const struct policy *policy);
 void audit_compare_environments(const struct policy *policy, struct weaknesses *ret);
 void weaknesses_done(struct weaknesses *weaknesses);
 
+/* The checks that decide whether a server may start; two of them are as in audit_checks(). Static. */
+const struct check *audit_start_checks(size_t *ret_count);
+/*
+ * Runs them: on the drift, and on each intention. As strict as the policy and no stricter: where it has no `bind` any
+ * address will do, and so does one that only this host reaches. `ret` is zero-initialised, and sorted. Pure.
+ */
+void audit_start(const struct audit_facts *facts, struct findings *ret);
+
 /* ---- listening sockets, one by one ---- */
 
 /* What a guarded port is for: the policy's options that say who may reach it, and where. */

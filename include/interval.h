@@ -83,6 +83,12 @@ void intervals_subtract(const struct intervals *a, const struct intervals *b, st
 const char *value_format(enum width width, struct value a, char *buffer);
 /* "10.0.0.0/8" where the interval is a prefix, "10.0.0.1" where it is one address, else "10.0.0.1-10.0.0.9". */
 const char *interval_format(enum width width, struct interval item, char *buffer);
+/*
+ * Cuts the longest prefix (that is, the one with most addresses) off the beginning of `rest`, for those who know
+ * prefixes only: called until it returns false it gives the fewest prefixes that cover the same. `more` is true at
+ * first, and false when nothing is left. At most 62 for IPv4 and 254 for IPv6.
+ */
+bool interval_next_prefix(enum width width, struct interval *rest, bool *more, struct interval *ret);
 
 /*
  * Reads "192.0.2.1", "192.0.2.0/24", "192.0.2.1-192.0.2.9" or the same in IPv6, in brackets or not. An IPv4-mapped IPv6

@@ -206,6 +206,20 @@ struct report_metrics {
 /* In the text format of Prometheus, as its node_exporter reads files. */
 void report_metrics(FILE *stream, const struct report_metrics *metrics);
 
+/* What `export --to systemd` writes: a drop-in for the server's unit. All pointers are borrowed. */
+struct report_dropin {
+	const struct policy *policy;
+	const struct environment *environment;
+	const char *program;	 /* that the unit is to call: an absolute path, of letters, digits and "/._-" */
+	const char *policy_path; /* an absolute path, too */
+};
+
+/* How many lines IPAddressAllow= it has at most. */
+#define REPORT_DROPIN_PREFIXES 10000u
+
+/* False where they would be more, and were left out; a comment in their place tells. */
+bool report_systemd(FILE *stream, const struct report_dropin *dropin);
+
 /* A way to write. Chosen by its name. SARIF has nothing but `audit` and `error`: the others are NULL. */
 struct renderer {
 	const char *name;

@@ -143,13 +143,18 @@ static int compare(const void *left, const void *right)
 	return by_subject ? by_subject : strcmp(a->message, b->message);
 }
 
+void findings_sort(struct findings *findings)
+{
+	qsort(findings->items, findings->count, sizeof(*findings->items), compare);
+}
+
 void audit_run(const struct audit_facts *facts, struct findings *ret)
 {
 	const struct check *check;
 
 	for (size_t i = 0; (check = audit_check(i)); i++)
 		check->assess(check, facts, ret);
-	qsort(ret->items, ret->count, sizeof(*ret->items), compare);
+	findings_sort(ret);
 }
 
 enum audit_part audit_part_of(const char *id)
@@ -171,7 +176,7 @@ void audit_run_part(const struct audit_facts *facts, enum audit_part part, struc
 			waive_part(check, facts, part, ret);
 		else if (audit_part_of(check->id) == part)
 			check->assess(check, facts, ret);
-	qsort(ret->items, ret->count, sizeof(*ret->items), compare);
+	findings_sort(ret);
 }
 
 size_t findings_count(const struct findings *findings, enum outcome outcome, enum severity at_least)

@@ -17,6 +17,9 @@ extern const struct check_table firewall_checks, bind_checks, tls_checks, auth_c
 struct finding *finding_add(struct findings *findings, const struct check *check, enum outcome outcome,
 	const char *subject, const char *format, ...) _printf_(5, 6);
 
+/* As audit_run() leaves them: failures first, then what is unknown, the worst first. */
+void findings_sort(struct findings *findings);
+
 /* ---- audit_firewall.c: our table ---- */
 void assess_in_force(const struct check *check, const struct audit_facts *facts, struct findings *ret);
 void assess_drift(const struct check *check, const struct audit_facts *facts, struct findings *ret);

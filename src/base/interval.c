@@ -465,6 +465,25 @@ const char *interval_format(enum width width, struct interval item, char *buffer
 	return buffer;
 }
 
+bool interval_next_prefix(enum width width, struct interval *rest, bool *more, struct interval *ret)
+{
+	unsigned int length = width_bits(width);
+
+	if (!*more)
+		return false;
+	/* Shorter as long as it begins where the interval begins, and does not end behind it. */
+	while (length > 0 && value_compare(value_mask_low(width, rest->first, length - 1), rest->first) == 0 &&
+		value_compare(value_fill_low(width, rest->first, length - 1), rest->last) <= 0)
+		length--;
+	*ret = (struct interval){
+		.first = rest->first, .last = value_fill_low(width, rest->first, length), .origin = rest->origin};
+	/* Compared before counting on: the last address of all has no next one. */
+	*more = value_compare(ret->last, rest->last) < 0;
+	if (*more)
+		rest->first = value_next(ret->last);
+	return true;
+}
+
 int number_parse(const char *string, uint64_t minimum, uint64_t maximum, uint64_t *ret, char *why)
 {
 	uint64_t number = 0;

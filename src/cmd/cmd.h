@@ -38,6 +38,7 @@ struct options {
 	const char *from, *port, *dnat, *via;
 	bool tls, plaintext, established, local, live;
 	bool heal; /* audit */
+	bool before_start;
 	enum severity fail_on;
 	bool full;	       /* read the table, whatever is known of it */
 	unsigned int confirm;  /* seconds; 0: nothing waits */
@@ -80,6 +81,7 @@ enum option_bit {
 	OPTION_COMPARE = 8192,
 	OPTION_BAN = 16384,
 	OPTION_UNBAN = 32768,
+	OPTION_START = 65536,
 };
 
 int command_boot(const struct options *options); /* apply --boot */
@@ -98,6 +100,7 @@ int command_explain(const struct options *options);
 int command_ban(const struct options *options);
 int command_unban(const struct options *options);
 int command_audit(const struct options *options);
+int command_start(const struct options *options); /* audit --before-start */
 int command_checks(const struct options *options);
 int command_watch(const struct options *options);
 

@@ -188,6 +188,8 @@ int command_audit(const struct options *options)
 	struct look first;
 	int status;
 
+	if (options->before_start)
+		return command_start(options);
 	if (options->dry_run && !options->heal) {
 		struct err err = {0};
 

@@ -121,18 +121,68 @@ int command_check(const struct options *options)
 	return status;
 }
 
+/* --- export --- */
+
+static int export_nft(const struct options *options, const struct policy *policy, const struct environment *environment)
+{
+	struct ruleset *ruleset = ruleset_compile(policy, environment, (uint64_t)time(NULL));
+
+	printf("# Written by dflyguard %s from %s, environment %s, for `nft -f`.\n"
+	       "# It replaces table inet " TABLE_NAME " and nothing else, in one transaction.\n\n",
+		DFLYGUARD_VERSION, policy->path, environment->name);
+	ruleset_print_nft(ruleset, stdout);
+	ruleset_free(ruleset);
+	return finish_output(options, EXIT_CONFORMING);
+}
+
+/* The unit calls the program where `make install` puts it, not the one that runs now: root is not to start, whenever
+ * the server does, what lies in somebody's home. */
+static int export_systemd(
+	const struct options *options, const struct policy *policy, const struct environment *environment)
+{
+	/* A link in an absolute path stays one: somebody meant it. */
+	_cleanup_free_ char *path =
+		options->policy[0] == '/' ? mem_string(options->policy) : realpath(options->policy, NULL);
+	struct report_dropin dropin = {.policy = policy,
+		.environment = environment,
+		.program = DFLYGUARD_SBINDIR "/dflyguard",
+		.policy_path = path};
+	struct err err = {0};
+
+	if (!path) {
+		err_set(&err, errno, ERR_IO, "cannot tell the absolute path of '%s': %s", options->policy,
+			strerror(errno));
+		return fail(options, &err, NULL);
+	}
+	if (!report_systemd(stdout, &dropin)) {
+		_cleanup_(warnings_done) struct warnings warnings = {0};
+
+		warn_about(&warnings, NULL,
+			"the drop-in has no IPAddressAllow=: the policy names too many sources for a unit");
+		warnings_show(options, &warnings);
+	}
+	return finish_output(options, EXIT_CONFORMING);
+}
+
+static const struct {
+	const char *name;
+	int (*write)(const struct options *options, const struct policy *policy, const struct environment *environment);
+} languages[] = {{"nft", export_nft}, {"systemd", export_systemd}};
+
 int command_export(const struct options *options)
 {
 	const struct environment *environment;
 	struct policy *policy;
-	struct ruleset *ruleset;
 	struct err err = {0};
+	size_t language = 0;
 	int status;
 
-	if (!options->to || strcmp(options->to, "nft") != 0) {
+	while (language < ARRAY_SIZE(languages) && !same_string(options->to, languages[language].name))
+		language++;
+	if (language == ARRAY_SIZE(languages)) {
 		err_set(&err, EINVAL, ERR_USAGE, options->to ? "cannot export to '%s'" : "export needs --to%s",
 			options->to ? options->to : "");
-		err_hint(&err, "dflyguard export --to nft");
+		err_hint(&err, "dflyguard export --to nft, or --to systemd");
 		return fail(options, &err, NULL);
 	}
 	if (options->renderer == &report_json) {
@@ -142,13 +192,7 @@ int command_export(const struct options *options)
 	}
 	if (!load_policy(options, &policy, &environment))
 		return EXIT_TROUBLE;
-	ruleset = ruleset_compile(policy, environment, (uint64_t)time(NULL));
-	printf("# Written by dflyguard %s from %s, environment %s, for `nft -f`.\n"
-	       "# It replaces table inet " TABLE_NAME " and nothing else, in one transaction.\n\n",
-		DFLYGUARD_VERSION, policy->path, environment->name);
-	ruleset_print_nft(ruleset, stdout);
-	status = finish_output(options, EXIT_CONFORMING);
-	ruleset_free(ruleset);
+	status = languages[language].write(options, policy, environment);
 	policy_free(policy);
 	return status;
 }

@@ -59,7 +59,9 @@ static const struct command commands[] = {
 		"undone. The policy file is not touched: the next apply puts it in force again, and\n"
 		"until then neither watch --heal nor a reboot does.\n",
 		"dflyguard rollback --dry-run\ndflyguard rollback"},
-	{"audit", OPTION_DRY_RUN | OPTION_FULL | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS | OPTION_COMPARE,
+	{"audit",
+		OPTION_DRY_RUN | OPTION_FULL | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS | OPTION_COMPARE |
+			OPTION_START,
 		command_audit, "drift, other tables, and what listens; --heal puts back drift",
 		"Compares the kernel's table with the policy, object by object, and looks at what other\n"
 		"tables do to the guarded ports; at what listens there, here and in containers, and who\n"
@@ -70,7 +72,12 @@ static const struct command commands[] = {
 		"look, unless --full is given; all else is read each time. What each check means:\n"
 		"`dflyguard checks`. A finding that the policy waives (`waive`) is shown and does not\n"
 		"count. With --all-environments it also tells where staging or development is weaker\n"
-		"than production. --format sarif writes SARIF 2.1.0.\n",
+		"than production. --format sarif writes SARIF 2.1.0.\n"
+		"\n"
+		"With --before-start it asks what the server's unit must know right before it starts:\n"
+		"is the firewall in force, and do the flags of the policy's unit, from its command\n"
+		"line, flagfiles and environment, ask for addresses and ports that the policy allows?\n"
+		"`dflyguard export --to systemd` writes the drop-in that does so.\n",
 		"dflyguard audit\ndflyguard audit --fail-on critical --quiet\ndflyguard audit --heal --dry-run\n"
 		"dflyguard --format json audit --heal\n"
 		"dflyguard --format sarif audit --all-environments > dflyguard.sarif"},
@@ -144,10 +151,15 @@ static const struct command commands[] = {
 		"dflyguard explain --from 10.20.0.7 --port 6380\n"
 		"dflyguard explain --from 10.66.0.1 --to 10.20.0.5 --port 6380 --plaintext\n"
 		"dflyguard explain --from 10.20.0.7 --port 7000 --dnat 172.17.0.2:6380"},
-	{"export", OPTION_LANGUAGE, command_export, "the same policy in another language: --to nft",
-		"Writes the ruleset as a file that `nft -f` loads, for hosts where dflyguard is not\n"
-		"installed, and for reading.\n",
-		"dflyguard export --to nft > dflyguard.nft"},
+	{"export", OPTION_LANGUAGE, command_export, "the same policy for others: --to nft, --to systemd",
+		"--to nft writes the ruleset as a file that `nft -f` loads, for hosts where dflyguard\n"
+		"is not installed, and for reading.\n"
+		"\n"
+		"--to systemd writes a drop-in for the server's unit: it starts only where the\n"
+		"firewall is in force and its flags ask for what the policy allows; its sockets speak\n"
+		"with the policy's sources only (IPAddressAllow=), and are bound to guarded ports only\n"
+		"(SocketBindAllow=). Its comments say where it belongs, and what each line does.\n",
+		"dflyguard export --to nft > dflyguard.nft\ndflyguard export --to systemd"},
 	{"remove", OPTION_DRY_RUN, command_remove, "delete our table and bind guard, and nothing else",
 		"Deletes table inet dflyguard, and the bind guard of this network namespace. The guarded\n"
 		"ports are then open to whoever other tables let through. Needs no policy.\n",
@@ -178,6 +190,7 @@ enum {
 	OPTION_AUDIT_HEAL,
 	OPTION_AUDIT_FAIL,
 	OPTION_ALL_ENVIRONMENTS,
+	OPTION_AUDIT_START,
 	OPTION_FULL_LOOK,
 	OPTION_CONFIRM_WITHIN,
 	OPTION_METRICS_FILE,
@@ -211,7 +224,7 @@ static const struct {
 	{"follow", OPTION_LOG_FOLLOW, NULL, OPTION_FOLLOW, "go on until interrupted"},
 	{"count", OPTION_LOG_COUNT, "N", OPTION_COUNT, "end after N packets (default 10, with --follow no end)"},
 	{"reason", OPTION_LOG_REASON, "NAME", OPTION_REASON, "only what was refused for this reason"},
-	{"to", OPTION_TO, "nft", OPTION_LANGUAGE, "the language to write"},
+	{"to", OPTION_TO, "nft|systemd", OPTION_LANGUAGE, "the language to write"},
 	{"from", OPTION_FROM, "ADDRESS", OPTION_CONNECTION, "who connects"},
 	{"to", OPTION_TO, "ADDRESS", OPTION_CONNECTION, "to which address (default: the first one in bind)"},
 	{"port", OPTION_PORT, "NUMBER", OPTION_CONNECTION, "to which port"},
@@ -227,6 +240,7 @@ static const struct {
 		"info, warning (default) or critical: what is below does not count"},
 	{"all-environments", OPTION_ALL_ENVIRONMENTS, NULL, OPTION_COMPARE,
 		"tell where other environments are weaker than production, too"},
+	{"before-start", OPTION_AUDIT_START, NULL, OPTION_START, "only whether the server may start: for its unit"},
 	{"period", OPTION_WATCH_PERIOD, "SECONDS", OPTION_WATCH,
 		"how often to ask whether anything changed (default 1)"},
 	{"full-every", OPTION_WATCH_FULL, "SECONDS", OPTION_WATCH,
@@ -596,6 +610,9 @@ static int take_option(int value, struct options *options, bool *help)
 		return take_duration(options);
 	case OPTION_UNBAN_ALL:
 		options->all = true;
+		return -1;
+	case OPTION_AUDIT_START:
+		options->before_start = true;
 		return -1;
 	case OPTION_METRICS_FILE:
 		options->metrics = optarg;

@@ -48,7 +48,7 @@ static void read_boot(char boot[40])
 /* Our units keep no capability but one, and without CAP_SYS_PTRACE nobody may look at process 1. But what it starts is
  * where it is, unless somebody moved our units into another network, and means them by that. systemd tells each process
  * that it starts its own number; children only inherit the text. */
-static bool started_by_systemd(void)
+bool started_by_systemd(void)
 {
 	const char *number = getenv("SYSTEMD_EXEC_PID");
 

@@ -41,6 +41,9 @@ struct state {
 	int lock; /* -1 = not held */
 };
 
+/* systemd started this very process as a command of a unit, and not only one of its parents. */
+bool started_by_systemd(void);
+
 /* Only names: touches nothing. Free with state_done(), which lets the lock go. */
 struct state state_open(void);
 void state_done(struct state *state);

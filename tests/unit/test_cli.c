@@ -170,7 +170,8 @@ static const struct {
 	{"apply --boot --on-failure panic", NULL, 2, "",
 		"dflyguard: --on-failure does not know 'panic'\n"
 		"  to mend it: --on-failure=close, or --on-failure=open\n"},
-	{"export", NULL, 2, "", "dflyguard: export needs --to\n  to mend it: dflyguard export --to nft\n"},
+	{"export", NULL, 2, "",
+		"dflyguard: export needs --to\n  to mend it: dflyguard export --to nft, or --to systemd\n"},
 	{"explain", NULL, 2, "",
 		"dflyguard: explain needs --from, the address of who connects\n"
 		"  to mend it: dflyguard explain --from 10.20.0.7 --port 6380\n"},
@@ -194,7 +195,20 @@ static const struct {
 	{"apply --to nft", NULL, 2, "", "dflyguard: this command does not take --to\n..."},
 	{"export --to nft --live", NULL, 2, "", "dflyguard: this command does not take --live\n..."},
 	{"export --to rust", NULL, 2, "",
-		"dflyguard: cannot export to 'rust'\n  to mend it: dflyguard export --to nft\n"},
+		"dflyguard: cannot export to 'rust'\n  to mend it: dflyguard export --to nft, or --to systemd\n"},
+	{"plan --before-start", NULL, 2, "", "dflyguard: this command does not take --before-start\n..."},
+	{GOOD "audit --before-start --heal", NULL, 2, "", "dflyguard: audit --before-start only looks..."},
+	{"audit --before-start --metrics x", NULL, 2, "", "dflyguard: audit --before-start only looks..."},
+	{"export --to systemd --format json", NULL, 2, "{\n...", ""},
+	{"--policy missing.conf export --to systemd", NULL, 2, "", "dflyguard: cannot open 'missing.conf'..."},
+	{GOOD "export --to systemd", NULL, 0,
+		"# Written by dflyguard " DFLYGUARD_VERSION
+		" from good.conf, environment production: a drop-in for dragonfly.service.\n...",
+		""},
+	{GOOD "export --to systemd", "DFLYGUARD_ENVIRONMENT=staging", 0,
+		"# Written by dflyguard " DFLYGUARD_VERSION
+		" from good.conf, environment staging: a drop-in for dragonfly.service.\n...",
+		""},
 	{"check --follow", NULL, 2, "", "dflyguard: this command does not take --follow\n..."},
 	{"apply --count 3", NULL, 2, "", "dflyguard: this command does not take --count\n..."},
 	{"status --reason source", NULL, 2, "", "dflyguard: this command does not take --reason\n..."},

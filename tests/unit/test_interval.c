@@ -504,6 +504,82 @@ static void test_subtract_wide(void **state)
 	intervals_done(&rest);
 }
 
+/* --- prefixes --- */
+
+static const struct {
+	const char *text;
+	const char *prefixes;
+} split[] = {
+	{"0.0.0.0/0", "0.0.0.0/0"},
+	{"::/0", "::/0"},
+	{"10.0.0.0/8", "10.0.0.0/8"},
+	{"10.0.0.7", "10.0.0.7"},
+	{"0.0.0.0", "0.0.0.0"},
+	{"255.255.255.255", "255.255.255.255"},
+	{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
+	{"10.0.0.1-10.0.0.2", "10.0.0.1 10.0.0.2"},
+	{"10.0.0.0-10.0.0.2", "10.0.0.0/31 10.0.0.2"},
+	{"10.20.1.10-10.20.1.20", "10.20.1.10/31 10.20.1.12/30 10.20.1.16/30 10.20.1.20"},
+	{"255.255.255.254-255.255.255.255", "255.255.255.254/31"},
+	{"255.255.255.253-255.255.255.255", "255.255.255.253 255.255.255.254/31"},
+	{"0.0.0.0-0.0.0.2", "0.0.0.0/31 0.0.0.2"},
+	{"127.255.255.255-128.0.0.0", "127.255.255.255 128.0.0.0"},
+	{"::-::2", "::/127 ::2"},
+	{"2001:db8::1-2001:db8::4", "2001:db8::1 2001:db8::2/127 2001:db8::4"},
+	{"2001:db8:0:0:ffff:ffff:ffff:ffff-2001:db8:0:1::", "2001:db8::ffff:ffff:ffff:ffff 2001:db8:0:1::"},
+	{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffd-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffd ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127"},
+};
+
+static void test_prefixes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(split); i++) {
+		_cleanup_text_ struct text text = {0};
+		enum width width;
+		struct interval rest = {0};
+		struct interval prefix;
+		char buffer[INTERVAL_TEXT];
+		char why[INTERVAL_WHY];
+		bool more = true;
+
+		assert_int_equal(interval_parse(split[i].text, &width, &rest, why), 0);
+		rest.origin = 7;
+		while (interval_next_prefix(width, &rest, &more, &prefix)) {
+			assert_int_equal(prefix.origin, 7);
+			text_printf(&text, "%s%s", text.length ? " " : "", interval_format(width, prefix, buffer));
+		}
+		assert_string_equal(text_string(&text), split[i].prefixes);
+	}
+}
+
+/* The most that there can be: all but the ends of the space. */
+static void test_prefixes_most(void **state)
+{
+	static const enum width widths[] = {WIDTH_IPV4, WIDTH_IPV6};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
+		struct interval rest = {.first = {0, 1}, .last = value_previous(value_max(widths[i]))};
+		struct intervals pieces = {.width = widths[i]};
+		struct intervals whole = {.width = widths[i]};
+		struct interval prefix;
+		char buffer[INTERVAL_TEXT];
+		bool more = true;
+
+		intervals_add(&whole, rest);
+		while (interval_next_prefix(widths[i], &rest, &more, &prefix)) {
+			interval_format(widths[i], prefix, buffer);
+			assert_null(strchr(buffer, '-'));
+			intervals_add(&pieces, prefix);
+		}
+		assert_int_equal(pieces.count, 2 * width_bits(widths[i]) - 2);
+		assert_true(intervals_same(&pieces, &whole));
+		intervals_done(&pieces);
+		intervals_done(&whole);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -519,6 +595,8 @@ int main(void)
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_subtract_wide),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_prefixes_most),
 	};
 
 	return cmocka_run_group_tests_name("interval", tests, NULL, NULL);
