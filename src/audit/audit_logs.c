@@ -21,7 +21,11 @@ static void each_log(
 	size_t before = ret->count;
 
 	if (!facts->logs) {
-		finding_add(ret, check, OUTCOME_UNKNOWN, no_server, "was not looked at");
+		struct finding *finding = finding_add(ret, check, OUTCOME_UNKNOWN, no_server, "was not looked at%s%s",
+			facts->posture_left_out ? ": " : "", facts->posture_left_out ? facts->server_unknown : "");
+
+		if (facts->posture_left_out)
+			finding->severity = SEVERITY_INFO;
 		return;
 	}
 	for (size_t i = 0; i < facts->logs->count; i++) {

@@ -70,7 +70,6 @@ static void look(struct look *look, const struct policy *policy, const struct en
 	host_facts_read(policy, &look->host);
 	progress_step(progress, "asking the server", 0);
 	host_facts_read_posture(policy, environment, &look->host);
-	host_facts_read_logs(policy, &look->host);
 	host_facts_lend(&look->host, &look->facts);
 	guard_reconcile(policy, environment, false, &look->guard);
 	guard_facts(&look->guard, &look->attempts, &look->facts);

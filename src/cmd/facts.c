@@ -166,6 +166,7 @@ void host_facts_read_posture(
 		return;
 	host_facts_read_tls(policy, environment, facts);
 	host_facts_read_server(policy, environment, facts);
+	host_facts_read_logs(policy, facts);
 }
 
 void host_facts_lend(const struct host_facts *host, struct audit_facts *facts)

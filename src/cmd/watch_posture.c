@@ -58,7 +58,6 @@ static void ask_all(void *data, struct text *text, size_t *count)
 	struct findings found = {0};
 
 	host_facts_read_posture(policy, environment, &watch->host);
-	host_facts_read_logs(policy, &watch->host);
 	host_facts_lend(&watch->host, &facts);
 	audit_run_part(&facts, AUDIT_ASKED, &found);
 	for (size_t i = 0; i < found.count; i++)

@@ -129,7 +129,7 @@ checks() {
 	[ "$(wc -l <"$work/ids")" -ge 8 ] || wrong "there are fewer than eight checks"
 	guard --format json audit | sed -n 's/^ *"id": "\(.*\)",/\1/p' | sort -u >"$work/audited"
 	expect_same "ids" <(sort "$work/ids") "$work/audited"
-	expect_equal "checks of watch alone" "policy.bad watch.fight watch.handshake watch.own " \
+	expect_equal "checks of watch alone" "policy.bad watch.fight watch.handshake watch.own watch.log " \
 		"$(sed -n 's/ : true,$//p' "$work/all" | tr '\n' ' ')"
 	expect_text "$out" '^watch.fight  critical  .* \(watch only\)$'
 	expect_no_text "$out" '^firewall.*watch only'
