@@ -1397,6 +1397,12 @@ static int compare_numbers(const void *a, const void *b)
 	return (*one > *other) - (*one < *other);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#define ROUNDS 75
+#else
+#define ROUNDS 300
+#endif
+
 static void test_print_random(void **state)
 {
 	static const char *const options[] = {"tls = optional", "tls = required", "loopback = deny", "loopback = tls",
@@ -1405,12 +1411,12 @@ static void test_print_random(void **state)
 		"routed = containers"};
 	uint64_t seed = 20261126;
 	unsigned int refused = 0;
-	uint64_t digests[300];
+	uint64_t digests[ROUNDS];
 	size_t digest_count = 0;
 	char buffer[32];
 
 	(void)state;
-	for (int round = 0; round < 300; round++) {
+	for (int round = 0; round < ROUNDS; round++) {
 		_cleanup_text_ struct text text = {0};
 		size_t networks = (size_t)random_number(&seed, 20);
 		size_t environments = (size_t)random_number(&seed, 16) + 1;

@@ -388,7 +388,8 @@ static void test_heal_pairs(void **state)
 			struct mutation first = {.name = "first", .mutate = firsts[i]};
 			struct mutation second = {.name = "second", .mutate = seconds[k]};
 
-			heal(&first, &second);
+			if (testing_thorough() || (i + k) % 4 == 0)
+				heal(&first, &second);
 		}
 }
 

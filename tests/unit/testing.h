@@ -107,6 +107,19 @@ static inline void compiled_done(struct compiled *compiled)
 	*compiled = (struct compiled){0};
 }
 
+/* Whether all of it is to be tried: with a sanitizer, which takes ten times as long, a part is enough but for the long
+ * run. The whole runs without one. */
+static inline bool testing_thorough(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	const char *longer = getenv("DFLYGUARD_TEST_LONG");
+
+	return longer && *longer;
+#else
+	return true;
+#endif
+}
+
 /* A random number that is the same in each run (splitmix64); `state` is the seed. */
 static inline uint64_t testing_random(uint64_t *state)
 {
