@@ -62,12 +62,13 @@ static const struct command commands[] = {
 	{"audit",
 		OPTION_DRY_RUN | OPTION_FULL | OPTION_HEAL | OPTION_FAIL_ON | OPTION_METRICS | OPTION_COMPARE |
 			OPTION_START,
-		command_audit, "drift, other tables, and what listens; --heal puts back drift",
+		command_audit, "firewall, sockets, TLS, passwords, logs; --heal puts back drift",
 		"Compares the kernel's table with the policy, object by object, and looks at what other\n"
 		"tables do to the guarded ports; at what listens there, here and in containers, and who\n"
-		"that is; and at what servers were told. Each check passes, fails, or is unknown, which\n"
-		"is never a pass: without privileges the exit status is 2. With --heal it puts back what\n"
-		"differs, as apply does, and audits again; other tables and servers are only read. As\n"
+		"that is; at what servers were told; and at their TLS, passwords, other doors and logs,\n"
+		"for which it knocks at them. Each check passes, fails, or is unknown, which is never a\n"
+		"pass: without privileges the exit status is 2. With --heal it puts back what differs,\n"
+		"as apply does, and audits again; other tables and servers are only read. As\n"
 		"plan, it does not read its own table again where nothing was committed since the last\n"
 		"look, unless --full is given; all else is read each time. What each check means:\n"
 		"`dflyguard checks`. A finding that the policy waives (`waive`) is shown and does not\n"
