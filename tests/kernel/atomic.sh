@@ -345,7 +345,7 @@ hostile() {
 		case $planned:$holds in
 		"0:$target") ok=$((ok + 1)) ;;
 		0:*) wrong "round $round: the plan finds nothing to do, and the kernel holds $holds" ;;
-		1:$target) wrong "round $round: the plan finds something to do" "$(cat "$work/planned")" ;;
+		"1:$target") wrong "round $round: the plan finds something to do" "$(cat "$work/planned")" ;;
 		1:*) spoilt=$((spoilt + 1)) ;;
 		*) wrong "round $round: plan: exit $planned" "$(cat "$work/planned")" ;;
 		esac

@@ -264,7 +264,7 @@ two() { # two at once, with two policies, and somebody who changes things
 	cp "$policy_file" "$work/one.conf"
 	environment 'tls = required clients = {"10.21.0.0/24"}'
 	cp "$policy_file" "$work/two.conf"
-	for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
 		"$dflyguard" --quiet --policy "$work/one.conf" apply &
 		"$dflyguard" --quiet --policy "$work/two.conf" apply &
 		"$dflyguard" --quiet --policy "$work/one.conf" plan &
