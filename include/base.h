@@ -68,6 +68,16 @@ char *text_take(struct text *text);
 /* The length of the UTF-8 sequence that begins at `string` (RFC 3629), or 0 where none does. */
 size_t utf8_length(const char *string);
 
+/* All of it, whatever pieces the kernel takes. 0, or a negative errno value. */
+int write_all(int descriptor, const void *bytes, size_t length);
+/*
+ * Reads a whole file from its beginning, or a pipe to its end, at most `maximum` bytes. 0 and the bytes with a NUL
+ * behind them, owned by the caller; -EFBIG where there are more; else a negative errno value, and both are untouched.
+ */
+int read_whole(int descriptor, size_t maximum, char **ret, size_t *ret_length);
+/* Milliseconds of a clock that nobody sets (CLOCK_MONOTONIC). */
+int64_t clock_milliseconds(void);
+
 void free_pointer(void *pointer_to_pointer);
 void close_descriptor(const int *descriptor);
 void close_stream(FILE **stream);

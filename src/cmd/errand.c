@@ -35,21 +35,6 @@ static void close_others(const int *keep, size_t count)
 	close_range(next, ~0U, 0);
 }
 
-static bool write_all(int descriptor, const char *bytes, size_t length)
-{
-	while (length > 0) {
-		ssize_t count = write(descriptor, bytes, length);
-
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count <= 0)
-			return false;
-		bytes += count;
-		length -= (size_t)count;
-	}
-	return true;
-}
-
 static _Noreturn void work(pid_t parent, int answer, const int *keep, size_t keep_count, errand_work *run, void *data)
 {
 	struct text text = {0};
@@ -64,7 +49,7 @@ static _Noreturn void work(pid_t parent, int answer, const int *keep, size_t kee
 	close_others(keep, keep_count);
 	run(data, &text, &count);
 	record_close(&text, count);
-	_exit(write_all(STDOUT_FILENO, text.data, text.length) ? 0 : 1);
+	_exit(write_all(STDOUT_FILENO, text.data, text.length) == 0 ? 0 : 1);
 }
 
 int errand_begin(struct errand *errand, errand_work *run, void *data, const int *keep, size_t keep_count,

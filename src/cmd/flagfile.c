@@ -123,31 +123,6 @@ static int open_flagfile(const struct flagfile *file, const char *path, char *wh
 	return descriptor < 0 ? why_not(why, -descriptor) : descriptor;
 }
 
-static int read_all(int descriptor, char **ret, size_t *ret_length, char *why)
-{
-	_cleanup_free_ char *text = mem_alloc(FLAGS_MAX_TEXT + 1);
-	size_t length = 0;
-
-	while (length <= FLAGS_MAX_TEXT) {
-		ssize_t n = read(descriptor, text + length, FLAGS_MAX_TEXT + 1 - length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return why_not(why, errno);
-		if (n == 0)
-			break;
-		length += (size_t)n;
-	}
-	if (length > FLAGS_MAX_TEXT)
-		return why_not(why, EFBIG);
-	text = mem_resize(text, length + 1, 1);
-	text[length] = '\0';
-	*ret = TAKE_PTR(text);
-	*ret_length = length;
-	return 0;
-}
-
 int flagfile_open(const struct flagfile *file, const char *path, char *why)
 {
 	const char *folder = file->process ? file->process->directory.text : "/";
@@ -178,9 +153,9 @@ int flagfile_read(void *data, const char *path, char **ret, size_t *ret_length, 
 		snprintf(why, INTERVAL_WHY, "it is no regular file");
 		return -EACCES;
 	}
-	code = read_all(descriptor, ret, ret_length, why);
+	code = read_whole(descriptor, FLAGS_MAX_TEXT, ret, ret_length);
 	if (code < 0)
-		return code;
+		return why_not(why, -code);
 	file->status = mem_resize(file->status, file->status_count + 1, sizeof(*file->status));
 	file->status[file->status_count++] =
 		(struct flag_file){.mode = status.st_mode & 07777, .uid = status.st_uid, .gid = status.st_gid};

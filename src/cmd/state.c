@@ -197,21 +197,6 @@ static int read_file(int directory, const char *path, const char *name, size_t m
 	return 0;
 }
 
-static int write_all(int file, const char *bytes, size_t length)
-{
-	while (length > 0) {
-		ssize_t written = write(file, bytes, length);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return -errno;
-		bytes += written;
-		length -= (size_t)written;
-	}
-	return 0;
-}
-
 /* One or two pieces into a file of this name, which is new and nobody else's. */
 static int write_file(int directory, const char *path, const char *name, const char *head, const char *body,
 	size_t body_length, bool sync, struct err *err)

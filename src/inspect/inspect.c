@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "inspect.h"
@@ -47,40 +46,6 @@ int question_descriptor(const struct record *question, const char *name)
 	int64_t number;
 
 	return record_get_number(question, name, 3, 1024, &number) ? (int)number : -1;
-}
-
-int read_whole(int descriptor, size_t maximum, char **ret, size_t *ret_length)
-{
-	_cleanup_free_ char *bytes = mem_alloc(maximum + 2);
-	size_t length = 0;
-
-	while (length <= maximum) {
-		ssize_t count = pread(descriptor, bytes + length, maximum + 1 - length, (off_t)length);
-
-		if (count < 0 && errno == ESPIPE)
-			count = read(descriptor, bytes + length, maximum + 1 - length);
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count < 0)
-			return -errno;
-		if (count == 0)
-			break;
-		length += (size_t)count;
-	}
-	if (length > maximum)
-		return -EFBIG;
-	bytes[length] = '\0';
-	*ret = mem_resize(TAKE_PTR(bytes), length + 1, 1);
-	*ret_length = length;
-	return 0;
-}
-
-int64_t clock_milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 bool wait_for(int descriptor, short events, int64_t deadline)

@@ -34,15 +34,6 @@ struct inspector {
 /* The descriptor in the field `name`, or -1. */
 int question_descriptor(const struct record *question, const char *name);
 
-/*
- * Reads a whole file from its beginning, at most `maximum` bytes. 0 and the bytes with a NUL behind them, owned by the
- * caller; -EFBIG where there are more; else a negative errno value.
- */
-int read_whole(int descriptor, size_t maximum, char **ret, size_t *ret_length);
-
-/* Milliseconds of a clock that nobody sets. */
-int64_t clock_milliseconds(void);
-
 /* Waits until `deadline` (clock_milliseconds()) for `events` of poll(2). False where the time is over. */
 bool wait_for(int descriptor, short events, int64_t deadline);
 /*

@@ -86,21 +86,6 @@ static void answer_question(const struct record *question, struct answer *answer
 	bound_answer(answer, before, length, share);
 }
 
-static bool write_all(const char *bytes, size_t length)
-{
-	while (length > 0) {
-		ssize_t count = write(STDOUT_FILENO, bytes, length);
-
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count <= 0)
-			return false;
-		bytes += count;
-		length -= (size_t)count;
-	}
-	return true;
-}
-
 static int usage(void)
 {
 	static const char text[] =
@@ -140,5 +125,5 @@ int main(int count, char **arguments)
 	}
 	record_close(&text, answers);
 	records_free(questions);
-	return write_all(text.data, text.length) ? 0 : 5;
+	return write_all(STDOUT_FILENO, text.data, text.length) == 0 ? 0 : 5;
 }

@@ -56,37 +56,15 @@ static int reopen(int path, int flags)
 	return r < 0 ? errno == EACCES ? -EACCES : -EIO : r;
 }
 
-static int read_all(int file, char **ret, size_t *ret_length, char *why)
+static int read_text(int file, char **ret, size_t *ret_length, char *why)
 {
-	size_t capacity = 4096;
-	_cleanup_free_ char *data = mem_alloc(capacity + 1);
-	size_t length = 0;
+	int code = read_whole(file, FLAGS_MAX_TEXT, ret, ret_length);
 
-	for (;;) {
-		ssize_t got = read(file, data + length, capacity - length);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			snprintf(why, INTERVAL_WHY, "%s", strerror(errno));
-			return -EIO;
-		}
-		if (got == 0)
-			break;
-		length += (size_t)got;
-		if (length > FLAGS_MAX_TEXT) {
-			snprintf(why, INTERVAL_WHY, "it is larger than %u bytes", FLAGS_MAX_TEXT);
-			return -EFBIG;
-		}
-		if (length == capacity) {
-			capacity *= 2;
-			data = mem_resize(data, capacity + 1, 1);
-		}
-	}
-	data[length] = '\0';
-	*ret = TAKE_PTR(data);
-	*ret_length = length;
-	return 0;
+	if (code == -EFBIG)
+		snprintf(why, INTERVAL_WHY, "it is larger than %u bytes", FLAGS_MAX_TEXT);
+	else if (code < 0)
+		snprintf(why, INTERVAL_WHY, "%s", strerror(-code));
+	return code == 0 || code == -EFBIG ? code : -EIO;
 }
 
 int place_read(const struct flags_place *place, const char *path, char **ret, size_t *ret_length,
@@ -116,7 +94,7 @@ int place_read(const struct flags_place *place, const char *path, char **ret, si
 	if (ret_status)
 		*ret_status =
 			(struct flag_file){.mode = status.st_mode & 07777, .uid = status.st_uid, .gid = status.st_gid};
-	return read_all(file, ret, ret_length, why);
+	return read_text(file, ret, ret_length, why);
 }
 
 char *place_link(const char *root, const char *path)

@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "probe.h"
@@ -72,23 +71,15 @@ static void finish(struct probe_target *target)
 	}
 }
 
-static int64_t now_milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 void probe_connect(struct probe_target *targets, size_t count, unsigned int milliseconds)
 {
 	_cleanup_free_ struct pollfd *polled = mem_zero(count, sizeof(*polled));
-	int64_t deadline = now_milliseconds() + milliseconds;
+	int64_t deadline = clock_milliseconds() + milliseconds;
 
 	for (size_t i = 0; i < count; i++)
 		begin(&targets[i]);
 	for (;;) {
-		int64_t left = deadline - now_milliseconds();
+		int64_t left = deadline - clock_milliseconds();
 		size_t waiting = 0;
 
 		for (size_t i = 0; i < count; i++) {

@@ -232,35 +232,24 @@ static void choose_user(struct launch *launch)
 
 static int write_questions(struct probe_job *job, struct err *err)
 {
-	int descriptor = memfd_create("dflyguard-questions", MFD_CLOEXEC);
-	size_t done = 0;
+	_cleanup_close_ int descriptor = memfd_create("dflyguard-questions", MFD_CLOEXEC);
+	int code = descriptor < 0 ? -errno : 0;
+	int given;
 
 	end_question(job);
 	record_close(&job->questions, job->count);
-	while (descriptor >= 0 && done < job->questions.length) {
-		ssize_t count = write(descriptor, job->questions.data + done, job->questions.length - done);
-
-		if (count < 0) {
-			close(descriptor);
-			descriptor = -1;
-		} else {
-			done += (size_t)count;
-		}
-	}
-	if (descriptor < 0 || lseek(descriptor, 0, SEEK_SET) < 0)
-		return err_set(err, errno, ERR_IO, "cannot ask " PROGRAM ": %s", strerror(errno));
-	return descriptor;
+	if (code == 0)
+		code = write_all(descriptor, job->questions.data, job->questions.length);
+	if (code == 0 && lseek(descriptor, 0, SEEK_SET) < 0)
+		code = -errno;
+	if (code < 0)
+		return err_set(err, -code, ERR_IO, "cannot ask " PROGRAM ": %s", strerror(-code));
+	given = descriptor;
+	descriptor = -1;
+	return given;
 }
 
 /* --- its answer --- */
-
-static int64_t now_milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Until its end. 0, or a negative errno value. */
 static int hear(int descriptor, int64_t deadline, struct text *answer)
@@ -268,7 +257,7 @@ static int hear(int descriptor, int64_t deadline, struct text *answer)
 	char buffer[65536];
 
 	for (;;) {
-		int64_t left = deadline - now_milliseconds();
+		int64_t left = deadline - clock_milliseconds();
 		struct pollfd ready = {.fd = descriptor, .events = POLLIN};
 		int count = left > 0 ? poll(&ready, 1, (int)left) : 0;
 
@@ -306,7 +295,7 @@ static int reap(pid_t child, int64_t deadline)
 		/* Somebody else took the word of how it ended: it is not known to have ended well. */
 		if (ended < 0 && errno != EINTR)
 			return SIGKILL;
-		if (now_milliseconds() >= deadline) {
+		if (clock_milliseconds() >= deadline) {
 			kill(child, SIGKILL);
 			while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 				;
@@ -383,7 +372,7 @@ static int judge(const struct probe_job *job, int code, int status, const struct
 
 static int run(struct probe_job *job, struct launch *launch, struct records **ret, struct err *err)
 {
-	int64_t deadline = now_milliseconds() + launch->milliseconds;
+	int64_t deadline = clock_milliseconds() + launch->milliseconds;
 	_cleanup_text_ struct text answer = {0};
 	struct sigaction before;
 	int ends[2];
