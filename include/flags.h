@@ -107,6 +107,8 @@ void intention_free(struct intention *intention);
 const struct flag *intention_flag(const struct intention *intention, const char *name);
 /* The value, or the server's default (v1.40, and glog's logging); NULL: there is no such flag. Borrowed. */
 const char *intention_text(const struct intention *intention, const char *name);
+/* Whether there is such a flag, and its value (or its default) is not the empty text. */
+bool intention_has(const struct intention *intention, const char *name);
 bool intention_bool(const struct intention *intention, const char *name);
 /* Reads numbers as abseil does (0x, blanks), and sizes in bytes; the default where it is not set. */
 int64_t intention_number(const struct intention *intention, const char *name);

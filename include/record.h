@@ -61,6 +61,8 @@ void records_free(struct records *records);
 
 /* The field's value, or NULL where it is not there. */
 const char *record_get(const struct record *record, const char *name);
+/* The same as a text of the caller's own, or NULL. */
+char *record_take(const struct record *record, const char *name);
 /* False where it is not there, is no decimal number, or is not within [minimum, maximum]. */
 bool record_get_number(const struct record *record, const char *name, int64_t minimum, int64_t maximum, int64_t *ret);
 /* True where it is there and 1. */

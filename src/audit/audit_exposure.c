@@ -126,13 +126,6 @@ void assess_exposure_root(const struct check *check, const struct audit_facts *f
 
 /* --- replication --- */
 
-static bool is_set(const struct intention *intention, const char *name)
-{
-	const char *value = intention_text(intention, name);
-
-	return value && *value;
-}
-
 static void assess_replica(const struct check *check, const struct audit_facts *facts, const struct server_told *told,
 	struct findings *ret)
 {
@@ -143,15 +136,18 @@ static void assess_replica(const struct check *check, const struct audit_facts *
 
 	if (intention->unknown)
 		finding_add(ret, check, OUTCOME_UNKNOWN, subject, "%s", intention->unknown);
-	else if (tls && !is_set(intention, "tls_key_file"))
+	else if (tls && !intention_has(intention, "tls_key_file"))
 		finding = finding_add(ret, check, OUTCOME_FAIL, subject,
 			"without tls_key_file --tls_replication falls back to plaintext, and sends masterauth in it");
-	else if (!is_set(intention, "replicaof") && !is_set(intention, "masterauth"))
+	else if (!intention_has(intention, "replicaof") && !intention_has(intention, "masterauth"))
 		finding_add(ret, check, OUTCOME_NOT_APPLICABLE, subject, "it was not told to be a replica");
 	else if (!tls && facts->environment->tls == TLS_REQUIRED)
 		finding = finding_add(ret, check, OUTCOME_FAIL, subject,
 			"it replicates in plaintext, where the policy says tls = required");
-	else if (tls && !is_set(intention, "tls_ca_cert_file") && !is_set(intention, "tls_ca_cert_dir"))
+	else if (!tls)
+		finding_add(ret, check, OUTCOME_PASS, subject, "it replicates in plaintext, which tls = %s allows",
+			tls_mode_name(facts->environment->tls));
+	else if (!intention_has(intention, "tls_ca_cert_file") && !intention_has(intention, "tls_ca_cert_dir"))
 		finding = finding_add(ret, check, OUTCOME_FAIL, subject,
 			"it believes any master: without tls_ca_cert_file nothing is verified");
 	if (finding)

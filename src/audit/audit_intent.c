@@ -311,18 +311,11 @@ void assess_memcached(const struct check *check, const struct audit_facts *facts
 
 /* --- protected mode --- */
 
-static bool is_set(const struct intention *intention, const char *name)
-{
-	const char *value = intention_text(intention, name);
-
-	return value && *value;
-}
-
 static bool asks_who_it_is(const struct intention *intention)
 {
-	return is_set(intention, "requirepass") || is_set(intention, "aclfile") ||
+	return intention_has(intention, "requirepass") || intention_has(intention, "aclfile") ||
 	       (intention_bool(intention, "tls") &&
-		       (is_set(intention, "tls_ca_cert_file") || is_set(intention, "tls_ca_cert_dir")));
+		       (intention_has(intention, "tls_ca_cert_file") || intention_has(intention, "tls_ca_cert_dir")));
 }
 
 static void assess_protection(const struct check *check, const struct audit_facts *facts,

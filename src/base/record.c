@@ -250,6 +250,13 @@ const char *record_get(const struct record *record, const char *name)
 	return NULL;
 }
 
+char *record_take(const struct record *record, const char *name)
+{
+	const char *value = record_get(record, name);
+
+	return value ? mem_string(value) : NULL;
+}
+
 bool record_get_number(const struct record *record, const char *name, int64_t minimum, int64_t maximum, int64_t *ret)
 {
 	const char *value = record_get(record, name);

@@ -124,9 +124,6 @@ static bool hear_finding(const struct record *record, struct findings *found)
 	const struct check *check = record_get(record, "check") ? audit_check_find(record_get(record, "check")) : NULL;
 	const char *subject = record_get(record, "subject");
 	const char *message = record_get(record, "message");
-	const char *evidence = record_get(record, "evidence");
-	const char *remedy = record_get(record, "remedy");
-	const char *waived = record_get(record, "waived");
 	int64_t severity, outcome, origin, until, waived_origin;
 
 	if (!check || !subject || !message || !record_get_number(record, "severity", 0, SEVERITY_CRITICAL, &severity) ||
@@ -141,10 +138,10 @@ static bool hear_finding(const struct record *record, struct findings *found)
 		.outcome = (enum outcome)outcome,
 		.subject = mem_string(subject),
 		.message = mem_string(message),
-		.evidence = evidence ? mem_string(evidence) : NULL,
-		.remedy = remedy ? mem_string(remedy) : NULL,
+		.evidence = record_take(record, "evidence"),
+		.remedy = record_take(record, "remedy"),
 		.origin = (uint32_t)origin,
-		.waived = waived ? mem_string(waived) : NULL,
+		.waived = record_take(record, "waived"),
 		.waived_until = (uint32_t)until,
 		.waived_origin = (uint32_t)waived_origin};
 	return true;

@@ -113,6 +113,13 @@ const char *intention_text(const struct intention *intention, const char *name)
 	return known ? known->value : NULL;
 }
 
+bool intention_has(const struct intention *intention, const char *name)
+{
+	const char *value = intention_text(intention, name);
+
+	return value && *value;
+}
+
 bool intention_bool(const struct intention *intention, const char *name)
 {
 	const char *value = intention_text(intention, name);
@@ -135,13 +142,6 @@ int64_t intention_number(const struct intention *intention, const char *name)
 		       value, known->type == FLAG_INT32, known->type == FLAG_INT32 ? INT32_MAX : UINT64_MAX, &number)
 		       ? number
 		       : 0;
-}
-
-static bool has_text(const struct intention *intention, const char *name)
-{
-	const char *value = intention_text(intention, name);
-
-	return value && *value;
 }
 
 /* --- addresses --- */
@@ -218,10 +218,10 @@ static size_t plan_listeners(
 	int64_t admin_port = intention_number(intention, "admin_port");
 	int64_t memcached_port = intention_number(intention, "memcached_port");
 	const char *bind = intention_text(intention, "bind");
-	bool protected = intention->under_systemd && !*bind && !has_text(intention, "requirepass");
+	bool protected = intention->under_systemd && !*bind && !intention_has(intention, "requirepass");
 	size_t count = 0;
 
-	if (has_text(intention, "unixsocket")) {
+	if (intention_has(intention, "unixsocket")) {
 		good[count] = true;
 		ret[count] = (struct intended_listener){
 			.kind = INTENDED_UNIX, .tls = tls, .flag = intention_flag(intention, "unixsocket")};
@@ -232,7 +232,8 @@ static size_t plan_listeners(
 		ret[count] = (struct intended_listener){.kind = INTENDED_ADMIN,
 			.port = (uint16_t)admin_port,
 			.tls = tls && !intention_bool(intention, "no_tls_on_admin_port"),
-			.flag = has_text(intention, "admin_bind") ? intention_flag(intention, "admin_bind") : NULL};
+			.flag = intention_has(intention, "admin_bind") ? intention_flag(intention, "admin_bind")
+								       : NULL};
 		good[count] = listen_on(&ret[count], intention_text(intention, "admin_bind"));
 		count++;
 	}
@@ -295,19 +296,19 @@ static void refuse_for(struct intention *intention, const char *flag, const char
 
 static void validate_tls(struct intention *intention)
 {
-	bool key = has_text(intention, "tls_key_file");
+	bool key = intention_has(intention, "tls_key_file");
 
-	if (intention_bool(intention, "tls") && !has_text(intention, "requirepass") &&
-		!has_text(intention, "tls_ca_cert_file") && !has_text(intention, "tls_ca_cert_dir"))
+	if (intention_bool(intention, "tls") && !intention_has(intention, "requirepass") &&
+		!intention_has(intention, "tls_ca_cert_file") && !intention_has(intention, "tls_ca_cert_dir"))
 		refuse_for(intention, "tls",
 			"TLS configured but no authentication method is used: --tls needs --requirepass, "
 			"--tls_ca_cert_file or --tls_ca_cert_dir (--aclfile does not count)");
 	if (intention_bool(intention, "tls_replication")) {
-		if (key && !has_text(intention, "tls_cert_file"))
+		if (key && !intention_has(intention, "tls_cert_file"))
 			refuse_for(intention, "tls_replication",
 				"tls_cert_file flag should be set: --tls_replication with "
 				"--tls_key_file needs it");
-		if (!key && !has_text(intention, "masterauth"))
+		if (!key && !intention_has(intention, "masterauth"))
 			refuse_for(intention, "tls_replication",
 				"No authentication method configured: --tls_replication needs --tls_key_file and "
 				"--tls_cert_file, or --masterauth");
@@ -340,12 +341,12 @@ static void validate_ports(struct intention *intention)
 	int64_t memcached_port = intention_number(intention, "memcached_port");
 	const struct flag *memcached = intention_flag(intention, "memcached_port");
 
-	if (port == 0 && !has_text(intention, "unixsocket"))
+	if (port == 0 && !intention_has(intention, "unixsocket"))
 		refuse_for(
 			intention, "port", "received --port 0, yet no unix socket to listen to: it needs --unixsocket");
 	if (port < -1 || port > UINT16_MAX)
 		refuse_for(intention, "port", "Bad port number: --port is -1 (any port), 0 (none) or up to 65535");
-	if (has_text(intention, "unixsocket") && has_text(intention, "unixsocketperm") &&
+	if (intention_has(intention, "unixsocket") && intention_has(intention, "unixsocketperm") &&
 		!is_octal_mode(intention_text(intention, "unixsocketperm")))
 		refuse_for(intention, "unixsocketperm", "Invalid unixsocketperm: it is octal and at most 777");
 	if (memcached && memcached_port > UINT16_MAX)
@@ -385,12 +386,12 @@ static void validate_others(struct intention *intention)
 	else if (strchr(file, '/') && !strstr(file, "://"))
 		refuse_for(
 			intention, "dbfilename", "filename may not contain directory separators; the folder is --dir");
-	if (has_text(intention, "save_schedule"))
+	if (intention_has(intention, "save_schedule"))
 		refuse_for(intention, "save_schedule", "save_schedule flag is deprecated: write --snapshot_cron");
 	if (*mode && strcmp(mode, "yes") != 0 && strcmp(mode, "emulated") != 0)
 		refuse_for(
 			intention, "cluster_mode", "Invalid value for flag --cluster_mode: it is 'yes' or 'emulated'");
-	if (strcmp(mode, "emulated") == 0 && has_text(intention, "cluster_node_id"))
+	if (strcmp(mode, "emulated") == 0 && intention_has(intention, "cluster_node_id"))
 		refuse_for(intention, "cluster_node_id", "Setting --cluster_node_id in emulated mode is unsupported");
 	if (strlen(intention_text(intention, "locktag_delimiter")) > 1)
 		refuse_for(intention, "locktag_delimiter", "Invalid value for locktag_delimiter: it is one character");

@@ -84,13 +84,6 @@ struct server_told *server_facts_add_told(struct server_facts *facts)
 	return &facts->told[facts->told_count++];
 }
 
-static char *take(const struct record *record, const char *name)
-{
-	const char *value = record_get(record, name);
-
-	return value ? mem_string(value) : NULL;
-}
-
 static void replace(char **text, char *value)
 {
 	free(*text);
@@ -160,7 +153,7 @@ int64_t aclfile_ask(struct probe_job *job, int descriptor)
 
 static void hear_user(const struct record *record, struct server_users *users)
 {
-	struct server_user user = {.name = take(record, "name"),
+	struct server_user user = {.name = record_take(record, "name"),
 		.on = record_is(record, "on"),
 		.nopass = record_is(record, "nopass"),
 		.empty = record_is(record, "empty"),
@@ -197,7 +190,7 @@ static void hear_ping(const struct record *record, struct server_port *port)
 			port->ping = outcomes[i].outcome;
 			replace(&port->why, outcomes[i].why ? mem_string(outcomes[i].why) : NULL);
 		}
-	replace(&port->said, take(record, "said"));
+	replace(&port->said, record_take(record, "said"));
 }
 
 static void hear_info(const struct record *record, struct server_port *port)
@@ -206,10 +199,10 @@ static void hear_info(const struct record *record, struct server_port *port)
 	const char *number = record_get(record, "master_port");
 	int64_t failures;
 
-	replace(&port->dragonfly_version, take(record, "dragonfly_version"));
-	replace(&port->redis_version, take(record, "redis_version"));
-	replace(&port->valkey_version, take(record, "valkey_version"));
-	replace(&port->role, take(record, "role"));
+	replace(&port->dragonfly_version, record_take(record, "dragonfly_version"));
+	replace(&port->redis_version, record_take(record, "redis_version"));
+	replace(&port->valkey_version, record_take(record, "valkey_version"));
+	replace(&port->role, record_take(record, "role"));
 	if (host)
 		replace(&port->master, mem_format("%s:%s", host, number ? number : "?"));
 	if (record_get_number(record, "no_auth", 0, INT64_MAX, &failures))
@@ -228,19 +221,19 @@ static void hear_setting(const struct record *record, struct server_port *port)
 	else if (strcmp(name, "masterauth") == 0)
 		port->masterauth_set = record_is(record, "set");
 	else if (strcmp(name, "tls") == 0)
-		replace(&port->tls_setting, take(record, "value"));
+		replace(&port->tls_setting, record_take(record, "value"));
 	else if (strcmp(name, "aclfile") == 0)
-		replace(&port->aclfile, take(record, "value"));
+		replace(&port->aclfile, record_take(record, "value"));
 }
 
 static void hear_denial(const struct record *record, struct server_port *port)
 {
-	struct server_denial denial = {.reason = take(record, "reason"),
-		.object = take(record, "object"),
-		.user = take(record, "user"),
-		.client = take(record, "client"),
-		.age = take(record, "age"),
-		.created = take(record, "created"),
+	struct server_denial denial = {.reason = record_take(record, "reason"),
+		.object = record_take(record, "object"),
+		.user = record_take(record, "user"),
+		.client = record_take(record, "client"),
+		.age = record_take(record, "age"),
+		.created = record_take(record, "created"),
 		.entry = -1,
 		.count = 1};
 
@@ -273,7 +266,7 @@ void server_hear(const struct records *records, int64_t id, struct server_port *
 			hear_ping(record, port);
 		else if (strcmp(record->name, "login") == 0) {
 			port->login = same_string(record_get(record, "outcome"), "ok") ? LOGIN_OK : LOGIN_REFUSED;
-			replace(&port->login_said, take(record, "said"));
+			replace(&port->login_said, record_take(record, "said"));
 		} else if (strcmp(record->name, "info") == 0)
 			hear_info(record, port);
 		else if (strcmp(record->name, "setting") == 0)
@@ -287,7 +280,7 @@ void server_hear(const struct records *records, int64_t id, struct server_port *
 		else if (strcmp(record->name, "done") == 0)
 			port->asked = true;
 		else if (strcmp(record->name, "failed") == 0 && !port->why)
-			port->why = take(record, "why");
+			port->why = record_take(record, "why");
 	}
 	port->users_known = port->asked && users;
 	port->denials_known = port->asked && denials;
@@ -311,7 +304,7 @@ void server_hear_memcached(const struct records *records, int64_t id, struct ser
 
 	if (!outcome) {
 		const struct record *failed = find(records, id, "failed");
-		char *why = failed ? take(failed, "why") : NULL;
+		char *why = failed ? record_take(failed, "why") : NULL;
 
 		replace(&port->why, why ? why : mem_string(not_said));
 		return;
@@ -320,7 +313,7 @@ void server_hear_memcached(const struct records *records, int64_t id, struct ser
 	port->ping = port->memcached_served	       ? PING_ANSWERED
 		     : strcmp(outcome, "refused") == 0 ? PING_REFUSED
 						       : PING_ENDED;
-	replace(&port->said, take(record, "said"));
+	replace(&port->said, record_take(record, "said"));
 	if (port->ping == PING_ENDED)
 		replace(&port->why, mem_string("the connection is ended"));
 }
@@ -353,7 +346,7 @@ void aclfile_hear(const struct records *records, int64_t id, struct server_told 
 			hear_user(&records->items[i], &told->users);
 	if (!record) {
 		told->aclfile = ACLFILE_UNKNOWN;
-		replace(&told->aclfile_why, failed ? take(failed, "why") : mem_string(not_said));
+		replace(&told->aclfile_why, failed ? record_take(failed, "why") : mem_string(not_said));
 		return;
 	}
 	told->aclfile = ACLFILE_GOOD;

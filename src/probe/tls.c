@@ -121,14 +121,6 @@ struct tls_port *tls_facts_add_port(struct tls_facts *facts)
 	return &facts->ports[facts->port_count++];
 }
 
-/* The field as a text of our own, or NULL. */
-static char *take(const struct record *record, const char *name)
-{
-	const char *value = record_get(record, name);
-
-	return value ? mem_string(value) : NULL;
-}
-
 static int64_t number(const struct record *record, const char *name)
 {
 	int64_t value;
@@ -155,19 +147,19 @@ static void hear_certificate(const struct record *record, struct certificate **i
 	*items = mem_resize(*items, *count + 1, sizeof(**items));
 	certificate = &(*items)[(*count)++];
 	*certificate = (struct certificate){
-		.subject = take(record, "subject"),
-		.issuer = take(record, "issuer"),
-		.key_type = take(record, "key_type"),
-		.curve = take(record, "curve"),
+		.subject = record_take(record, "subject"),
+		.issuer = record_take(record, "issuer"),
+		.key_type = record_take(record, "key_type"),
+		.curve = record_take(record, "curve"),
 		.key_bits = number(record, "key_bits"),
 		.key_security = number(record, "key_security"),
-		.signature = take(record, "signature"),
-		.digest = take(record, "digest"),
+		.signature = record_take(record, "signature"),
+		.digest = record_take(record, "digest"),
 		.signature_security = number(record, "signature_security"),
 		.authority = record_is(record, "authority"),
 		.self_signed = record_is(record, "self_signed"),
 		.for_server = record_is(record, "for_server"),
-		.sha256 = take(record, "sha256"),
+		.sha256 = record_take(record, "sha256"),
 	};
 	certificate->times_known =
 		record_get_number(record, "not_before", INT64_MIN, INT64_MAX, &certificate->not_before) &&
@@ -231,7 +223,7 @@ static void hear_bad(const struct record *record, struct tls_files *files)
 
 	for (size_t i = 0; role && i < TLS_ROLES; i++)
 		if (strcmp(role, tls_role_name((enum tls_role)i)) == 0 && !files->files[i].bad)
-			files->files[i].bad = take(record, "why");
+			files->files[i].bad = record_take(record, "why");
 }
 
 static void hear_key(const struct record *record, struct tls_files *files)
@@ -239,7 +231,7 @@ static void hear_key(const struct record *record, struct tls_files *files)
 	if (files->key_known)
 		return;
 	files->key_known = true;
-	files->key_type = take(record, "key_type");
+	files->key_type = record_take(record, "key_type");
 	files->key_bits = number(record, "key_bits");
 	files->key_matches = record_is(record, "matches");
 }
@@ -254,7 +246,7 @@ static void hear_chain(const struct record *record, struct tls_files *files)
 		if (strcmp(end, ends[i]) == 0)
 			files->chain = (enum chain_end)i;
 	free(files->chain_why);
-	files->chain_why = take(record, files->chain == CHAIN_OPEN ? "missing" : "why");
+	files->chain_why = record_take(record, files->chain == CHAIN_OPEN ? "missing" : "why");
 }
 
 void tls_files_hear(const struct records *records, int64_t id, struct tls_files *files)
@@ -281,7 +273,7 @@ void tls_files_hear(const struct records *records, int64_t id, struct tls_files 
 		else if (strcmp(record->name, "done") == 0)
 			done = true;
 		else if (strcmp(record->name, "failed") == 0 && !files->unknown)
-			files->unknown = take(record, "why");
+			files->unknown = record_take(record, "why");
 	}
 	if (!done && !files->unknown)
 		files->unknown = mem_string("dflyguard-probe did not say");
@@ -325,20 +317,20 @@ static void hear_answer(const struct record *record, struct tls_answer *answer)
 	for (size_t i = 0; outcome && i < ARRAY_SIZE(outcomes); i++)
 		if (strcmp(outcomes[i].name, outcome) == 0)
 			answer->outcome = outcomes[i].outcome;
-	answer->version = take(record, "version");
-	answer->cipher = take(record, "cipher");
-	answer->sha256 = take(record, "sha256");
+	answer->version = record_take(record, "version");
+	answer->cipher = record_take(record, "cipher");
+	answer->sha256 = record_take(record, "sha256");
 	answer->asked = record_is(record, "asked");
-	answer->said = take(record, "said");
-	answer->why = take(record, "alert");
+	answer->said = record_take(record, "said");
+	answer->why = record_take(record, "alert");
 	if (!answer->why)
-		answer->why = take(record, "why");
+		answer->why = record_take(record, "why");
 	if (same_string(outcome, "endless")) {
 		free(answer->why);
 		answer->why = mem_string("it sends without end");
 	}
 	if (!answer->why && answer->outcome == TLS_REFUSED)
-		answer->why = take(record, "outcome");
+		answer->why = record_take(record, "outcome");
 }
 
 void tls_offer_hear(const struct records *records, int64_t id, enum tls_offer offer, struct tls_answer *answer)
@@ -354,7 +346,7 @@ void tls_offer_hear(const struct records *records, int64_t id, enum tls_offer of
 		if (strcmp(record->name, wanted) == 0)
 			hear_answer(record, answer);
 		else if (strcmp(record->name, "failed") == 0 && !answer->why)
-			answer->why = take(record, "why");
+			answer->why = record_take(record, "why");
 	}
 	if (answer->outcome == TLS_UNKNOWN && !answer->why)
 		answer->why = mem_string("dflyguard-probe did not say");
